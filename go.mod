@@ -1,0 +1,3 @@
+module github.com/dbos-go/dbos
+
+go 1.26
