@@ -43,15 +43,12 @@ type Change struct {
 	Columns []string
 	// Row is the row after an insert or update; nil otherwise.
 	Row []Value
-	// Key identifies the row before the change: the values of KeyColumns.
-	// An update that changes the key so shows the old one here and the new
-	// one in Row.
+	// Key identifies the row: the values of KeyColumns. An update that
+	// changes the key is recorded as a delete and an insert.
 	Key []Value
 	// KeyColumns is the primary key, or, for a table without one, a single
-	// engine-specific row identity that no table column has.
+	// engine-specific row identity that is not among Columns.
 	KeyColumns []string
-	// Identity is the row's key after an insert or update (KeyColumns).
-	Identity []Value
 	// Schema is the table's new definition as the engine's DDL (Define).
 	Schema string
 	// Renamed is the table's earlier name (Define), or "".

@@ -31,8 +31,12 @@ func SQL(text string) *Query {
 // System returns a one-off statement with the rights of a service. It is for
 // tools and tests; services use Bind.
 func System(text string) *Query {
-	return &Query{Name: "system", texts: map[string]string{"": text}}
+	return &Query{Name: SystemName, texts: map[string]string{"": text}}
 }
+
+// SystemName is the name of the queries that System returns. Engines do not
+// keep their prepared form.
+const SystemName = "system"
 
 // Text returns the statement for an engine.
 func (q *Query) Text(engine string) string {
@@ -93,9 +97,9 @@ func ParseQueries(source string) (map[string]*Query, error) {
 	return queries, flush()
 }
 
-// Bind parses a .sql source text and sets the *Query fields of the struct
-// that dst points to, each to the query with the field's name in snake case
-// (messageInsert: message_insert). A field without a query and a query
+// Bind parses a .sql source text and sets the *Query fields, all exported, of
+// the struct that dst points to, each to the query with the field's name in
+// snake case (MessageInsert: message_insert). A field without a query and a query
 // without a field are errors, so that neither can rot.
 func Bind(dst any, source string) error {
 	queries, err := ParseQueries(source)

@@ -1,0 +1,341 @@
+package sqlite
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"zombiezen.com/go/sqlite"
+
+	"github.com/dbos-go/dbos/abi"
+	"github.com/dbos-go/dbos/dbms"
+)
+
+// ownTables are the engine's own. They are not tracked: dbos_transaction and
+// dbos_definition are themselves history.
+var ownTables = []string{
+	`CREATE TABLE IF NOT EXISTS dbos_meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID`,
+	`CREATE TABLE IF NOT EXISTS dbos_transaction (
+		lsn INTEGER PRIMARY KEY, -- of the commit
+		at INTEGER NOT NULL, -- Tx.Now, in microseconds since 1970
+		procedure TEXT NOT NULL,
+		principal TEXT NOT NULL,
+		execution TEXT,
+		step INTEGER,
+		node TEXT NOT NULL,
+		started_at INTEGER NOT NULL -- by the caller's clock
+	)`,
+	`CREATE TABLE IF NOT EXISTS dbos_definition (
+		seq INTEGER PRIMARY KEY, -- the change's own number
+		name TEXT NOT NULL, -- the table
+		op TEXT NOT NULL, -- define or drop
+		sql TEXT,
+		renamed TEXT, -- the name before
+		columns TEXT, -- JSON array of stored columns
+		key TEXT -- JSON array of key columns
+	)`,
+	`CREATE TABLE IF NOT EXISTS dbos_migration (
+		owner TEXT NOT NULL,
+		version INTEGER NOT NULL,
+		name TEXT NOT NULL,
+		digest TEXT NOT NULL, -- SHA-256 of the script
+		applied_at INTEGER NOT NULL,
+		PRIMARY KEY (owner, version)
+	) WITHOUT ROWID`,
+}
+
+// A history records every change of every tracked table: by triggers into one
+// history table for each table (h_NAME), inside the changing transaction.
+// Every change and every commit takes the next number, so that the numbers of
+// all history tables together are the order of the changes, and a commit's
+// LSN is greater than those of its changes.
+//
+// It belongs to the writer; only oldest is read by others.
+type history struct {
+	w      *writer
+	on     bool
+	oldest atomic.Int64 // the LSN up to which history has been trimmed
+
+	tables map[string]*table // the tracked tables, by name in lower case
+	dirty  bool              // tables has changes that are not committed
+	stale  bool              // tables must be read again
+}
+
+// openHistory reads where history stands, and turns capture on or off.
+func openHistory(w *writer, on bool) (*history, error) {
+	h := &history{w: w, on: on, tables: map[string]*table{}}
+	oldest, err := w.conn.integer("SELECT value FROM dbos_meta WHERE key = 'oldest'")
+	if err != nil {
+		return nil, err
+	}
+	last, err := w.conn.integer(`SELECT max(n) FROM (
+		SELECT max(lsn) AS n FROM dbos_transaction UNION ALL SELECT max(seq) FROM dbos_definition)`)
+	if err != nil {
+		return nil, err
+	}
+	h.oldest.Store(oldest)
+	w.seq = max(last, oldest)
+	w.last.Store(w.seq)
+	if err := h.capture(on); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// capture makes the triggers match the wish. History that was off for a while
+// has a gap: nobody can read across it.
+func (h *history) capture(on bool) error {
+	was, err := h.w.conn.integer("SELECT value FROM dbos_meta WHERE key = 'capture'")
+	if err != nil {
+		return err
+	}
+	if err := h.load(); err != nil || (was == 1) == on {
+		return err
+	}
+	if err := h.w.conn.script("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	if err := h.switchTo(on); err != nil {
+		return errors.Join(err, h.w.conn.script("ROLLBACK"))
+	}
+	h.w.last.Store(h.w.seq)
+	h.oldest.Store(h.w.seq)
+	return h.w.conn.script("COMMIT")
+}
+
+func (h *history) switchTo(on bool) error {
+	c := h.w.conn
+	for _, t := range h.tables {
+		if err := h.dropTriggers(t.name); err != nil {
+			return err
+		}
+		if on {
+			if err := h.track(t, ""); err != nil {
+				return err
+			}
+		}
+	}
+	if err := c.script("INSERT OR REPLACE INTO dbos_meta VALUES ('oldest', $1)", h.w.seq); err != nil {
+		return err
+	}
+	return c.script("INSERT OR REPLACE INTO dbos_meta VALUES ('capture', $1)", on)
+}
+
+// load reads the tracked tables as they are.
+func (h *history) load() error {
+	tables, err := readTables(h.w.conn, nil)
+	if err == nil {
+		h.tables, h.stale, h.dirty = tables, false, false
+	}
+	return err
+}
+
+// forget is called when work was rolled back.
+func (h *history) forget() { h.stale = h.stale || h.dirty }
+
+// settle is called when work was committed.
+func (h *history) settle() { h.dirty = false }
+
+// define runs a statement that changes definitions, and brings history tables
+// and triggers up to date. The first error is the statement's; after the
+// second one history is incomplete and the transaction must not commit.
+func (h *history) define(s *statement) (err, lost error) {
+	if !h.on {
+		_, err := s.run()
+		return err, nil
+	}
+	if h.stale {
+		if err := h.load(); err != nil {
+			return nil, err
+		}
+	}
+	// From here the tables known may be ahead of what is committed.
+	h.dirty = true
+	var touched []string
+	for _, d := range s.ddl {
+		switch d.op {
+		case sqlite.OpAlterTable:
+			// ALTER TABLE fails when a trigger names what it changes.
+			if err := h.dropTriggers(d.table); err != nil {
+				return nil, err
+			}
+			touched = append(touched, strings.ToLower(d.table))
+		case sqlite.OpCreateTrigger:
+			// The newest trigger fires first, and history must: see track.
+			touched = append(touched, strings.ToLower(d.table))
+		}
+	}
+	_, err = s.run()
+	return err, h.reconcile(touched)
+}
+
+// reconcile compares the tables with those known, records what is new, and
+// gives the touched ones fresh triggers.
+func (h *history) reconcile(touched []string) error {
+	now, err := readTables(h.w.conn, h.tables)
+	if err != nil {
+		return err
+	}
+	before := h.tables
+	h.tables = now
+	for _, name := range sorted(now) {
+		t, old := now[name], before[name]
+		switch {
+		case old == nil || old.root != t.root:
+			err = h.created(t, before, now)
+		case old.sql != t.sql:
+			err = h.track(t, "")
+		case slices.Contains(touched, name):
+			err = h.trigger(t)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, name := range sorted(before) {
+		if now[name] == nil && renamedTo(before[name], now) == nil {
+			if err := h.dropped(before[name]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// created records a table that is new or has a new name.
+func (h *history) created(t *table, before, now map[string]*table) error {
+	for name, old := range before {
+		if old.root == t.root && now[name] == nil {
+			return h.track(t, old.name)
+		}
+	}
+	if before[strings.ToLower(t.name)] != nil {
+		if err := h.dropped(before[strings.ToLower(t.name)]); err != nil {
+			return err
+		}
+	}
+	if err := h.track(t, ""); err != nil {
+		return err
+	}
+	return h.w.conn.script(t.copyRows()) // of CREATE TABLE … AS SELECT
+}
+
+func renamedTo(old *table, now map[string]*table) *table {
+	for _, t := range now {
+		if t.root == old.root {
+			return t
+		}
+	}
+	return nil
+}
+
+// dropped records that a table is gone.
+func (h *history) dropped(t *table) error {
+	h.w.seq++
+	return h.w.conn.script("INSERT INTO dbos_definition (seq, name, op) VALUES ($1, $2, 'drop')", h.w.seq, t.name)
+}
+
+// track records a table's definition and gives it a history table, with all
+// columns it ever had, and triggers.
+func (h *history) track(t *table, renamed string) error {
+	if err := t.check(); err != nil {
+		return err
+	}
+	columns, err := json.Marshal(t.columns)
+	if err != nil {
+		return err
+	}
+	key, err := json.Marshal(t.keyColumns())
+	if err != nil {
+		return err
+	}
+	h.w.seq++
+	err = h.w.conn.script(`INSERT INTO dbos_definition (seq, name, op, sql, renamed, columns, key)
+		VALUES ($1, $2, 'define', $3, nullif($4, ''), $5, $6)`, h.w.seq, t.name, t.sql, renamed, string(columns), string(key))
+	if err != nil {
+		return err
+	}
+	if err := h.extend(t); err != nil {
+		return err
+	}
+	return h.trigger(t)
+}
+
+// extend makes the history table hold all the table's columns.
+func (h *history) extend(t *table) error {
+	c := h.w.conn
+	if err := c.script("CREATE TABLE IF NOT EXISTS " + t.history() + " (dbos_seq INTEGER PRIMARY KEY, dbos_op, dbos_rowid)"); err != nil {
+		return err
+	}
+	has := map[string]bool{}
+	err := c.scan("SELECT lower(name) FROM pragma_table_info($1)", func(r dbms.Rows) error {
+		var name string
+		err := r.Scan(&name)
+		has[name] = true
+		return err
+	}, "h_"+t.name)
+	if err != nil {
+		return err
+	}
+	for _, column := range t.columns {
+		if has[strings.ToLower(column)] {
+			continue
+		}
+		if err := c.script("ALTER TABLE " + t.history() + " ADD COLUMN " + quote(column)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// trigger gives the table fresh triggers. SQLite fires the newest trigger of
+// a table first; history must come before the application's triggers, whose
+// own changes of the same row would otherwise be recorded before this one.
+func (h *history) trigger(t *table) error {
+	if err := h.dropTriggers(t.name); err != nil {
+		return err
+	}
+	for _, sql := range t.triggers() {
+		if err := h.w.conn.script(sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var triggerKinds = []string{"_insert", "_update", "_rekey", "_delete"}
+
+func (h *history) dropTriggers(table string) error {
+	for _, kind := range triggerKinds {
+		if err := h.w.conn.script("DROP TRIGGER IF EXISTS " + quote("h_"+table+kind)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isHistoryTrigger(name string) bool {
+	return strings.HasPrefix(strings.ToLower(name), "h_")
+}
+
+// tracked reports whether history is kept of a table.
+func tracked(name string) bool {
+	name = strings.ToLower(name)
+	return !strings.HasPrefix(name, "dbos_") && !strings.HasPrefix(name, "h_") && !strings.HasPrefix(name, "sqlite_")
+}
+
+func sorted(tables map[string]*table) []string {
+	names := make([]string, 0, len(tables))
+	for name := range tables {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func reservedColumn(t *table, column string) error {
+	return abi.Errorf("sqlite.define", abi.Denied, "column "+column+" of table "+t.name, "column names beginning with dbos_ are the system's").
+		WithHint("choose another name")
+}

@@ -1,0 +1,113 @@
+package sqlite
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/dbos-go/dbos/abi"
+	"github.com/dbos-go/dbos/dbms"
+)
+
+// Migrate implements dbms.DB.
+func (db *DB) Migrate(ctx context.Context, m dbms.Migrations) error {
+	if err := abi.CheckName("dbms.migrate", "owner", m.Owner); err != nil {
+		return err
+	}
+	done, err := db.applied(ctx, m.Owner)
+	if err != nil {
+		return err
+	}
+	if err := checkApplied(m, done); err != nil {
+		return err
+	}
+	for _, step := range m.Steps[len(done):] {
+		call := abi.Call{Procedure: "dbms.migrate", Principal: abi.System}
+		_, err := db.Update(ctx, call, func(t dbms.Tx) error {
+			return apply(t.(*tx), m, step)
+		})
+		if err != nil {
+			return abi.Errorf("dbms.migrate", abi.KindOf(err), stepName(m, step), "%w", err)
+		}
+	}
+	return nil
+}
+
+func stepName(m dbms.Migrations, step dbms.Migration) string {
+	return fmt.Sprintf("migration %04d_%s of %s", step.Version, step.Name, m.Owner)
+}
+
+// applied returns the digests of the steps that have run, in order.
+func (db *DB) applied(ctx context.Context, owner string) ([]string, error) {
+	var digests []string
+	err := db.View(ctx, func(t dbms.Tx) error {
+		digests = nil
+		return t.(*tx).conn.scan("SELECT digest FROM dbos_migration WHERE owner = $1 ORDER BY version", func(r dbms.Rows) error {
+			var d string
+			err := r.Scan(&d)
+			digests = append(digests, d)
+			return err
+		}, owner)
+	})
+	return digests, err
+}
+
+// checkApplied refuses steps that are not the ones that have run.
+func checkApplied(m dbms.Migrations, done []string) error {
+	if len(done) > len(m.Steps) {
+		return abi.Errorf("dbms.migrate", abi.Conflict, "migrations of "+m.Owner,
+			"the database is at version %d, this program knows %d", len(done), len(m.Steps)).
+			WithHint("run the newer program, or restore an older copy of the database")
+	}
+	for i, step := range m.Steps {
+		if step.Version != i+1 {
+			return abi.Errorf("dbms.migrate", abi.Invalid, stepName(m, step), "step %d of the list has version %d", i+1, step.Version)
+		}
+		if i < len(done) && done[i] != digest(step) {
+			return abi.Errorf("dbms.migrate", abi.Conflict, stepName(m, step), "it was edited after it had run").
+				WithHint("put the old text back and append a new migration")
+		}
+	}
+	return nil
+}
+
+func digest(step dbms.Migration) string {
+	sum := sha256.Sum256([]byte(step.SQL))
+	return hex.EncodeToString(sum[:])
+}
+
+// apply runs one step's script and records it.
+func apply(t *tx, m dbms.Migrations, step dbms.Migration) error {
+	for rest := step.SQL; !blank(rest); {
+		var err error
+		if rest, err = t.execFirst(rest, m.Application); err != nil {
+			return err
+		}
+	}
+	_, err := t.Exec(migrationInsert, m.Owner, step.Version, step.Name, digest(step), t.Now())
+	return err
+}
+
+var migrationInsert = dbms.System("INSERT INTO dbos_migration (owner, version, name, digest, applied_at) VALUES ($1, $2, $3, $4, $5)")
+
+// execFirst runs the first statement of a script and returns the rest.
+func (t *tx) execFirst(script string, app bool) (string, error) {
+	if err := t.enter(); err != nil {
+		return "", err
+	}
+	defer t.leave()
+	s, rest, err := t.conn.first(script, app)
+	if err != nil {
+		return "", t.explain(err)
+	}
+	defer s.raw.Finalize()
+	if err := t.bindAndSave(s, nil); err != nil {
+		return "", err
+	}
+	if s.ddl != nil {
+		return rest, t.explain(t.define(s))
+	}
+	_, err = s.run()
+	return rest, t.explain(err)
+}

@@ -1,0 +1,246 @@
+package sqlite
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dbos-go/dbos/dbms"
+)
+
+// A table is the definition of a tracked table.
+type table struct {
+	name    string
+	root    int64 // page, which stays the same when the table is renamed
+	sql     string
+	columns []string // that are stored: no generated ones
+	key     []string // primary key; none if the table has none
+	// nullable are the key columns in which SQLite would allow NULL.
+	nullable []string
+	alias    bool   // the key is an alias of the rowid
+	rowid    string // a name of the rowid that no column has; "" if there is none
+	// cascades says that an update may change the row again before its
+	// triggers run (ON UPDATE actions), so that NEW is not the row.
+	cascades bool
+}
+
+// readTables reads the definitions of all tracked tables. It takes those over
+// from known whose definition is the same.
+func readTables(c *conn, known map[string]*table) (map[string]*table, error) {
+	tables := map[string]*table{}
+	err := c.scan(`SELECT l.name, l.wr, m.rootpage, m.sql FROM pragma_table_list AS l
+		JOIN sqlite_schema AS m ON m.type = 'table' AND m.name = l.name
+		WHERE l.schema = 'main' AND l.type = 'table'`, func(r dbms.Rows) error {
+		var t table
+		var withoutRowid bool
+		if err := r.Scan(&t.name, &withoutRowid, &t.root, &t.sql); err != nil || !tracked(t.name) {
+			return err
+		}
+		name := strings.ToLower(t.name)
+		if old := known[name]; old != nil && old.sql == t.sql && old.root == t.root {
+			tables[name] = old
+			return nil
+		}
+		tables[name] = &t
+		return t.read(c, withoutRowid)
+	})
+	return tables, err
+}
+
+// read fills in columns and keys.
+func (t *table) read(c *conn, withoutRowid bool) error {
+	var pks []int
+	var types []string
+	all := map[string]bool{}
+	err := c.scan("SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo($1)", func(r dbms.Rows) error {
+		var name, sort string
+		var notNull bool
+		var pk, hidden int
+		if err := r.Scan(&name, &sort, &notNull, &pk, &hidden); err != nil {
+			return err
+		}
+		all[strings.ToLower(name)] = true
+		if hidden != 0 {
+			return nil
+		}
+		t.columns = append(t.columns, name)
+		if pk > 0 {
+			pks, types = append(pks, pk), append(types, sort)
+			t.key = append(t.key, name)
+			if !notNull && !withoutRowid {
+				t.nullable = append(t.nullable, name)
+			}
+		}
+		return nil
+	}, t.name)
+	if err != nil {
+		return err
+	}
+	t.orderKey(pks)
+	t.alias = !withoutRowid && len(t.key) == 1 && strings.EqualFold(types[0], "INTEGER")
+	if t.alias {
+		t.nullable = nil
+	}
+	if !withoutRowid {
+		for _, name := range []string{"rowid", "_rowid_", "oid"} {
+			if !all[name] {
+				t.rowid = name
+				break
+			}
+		}
+	}
+	n, err := c.integer(`SELECT count(*) FROM pragma_foreign_key_list($1)
+		WHERE on_update NOT IN ('NO ACTION', 'RESTRICT')`, t.name)
+	t.cascades = n > 0
+	return err
+}
+
+// orderKey puts the key's columns in the key's order.
+func (t *table) orderKey(pks []int) {
+	key := make([]string, len(t.key))
+	for i, pk := range pks {
+		key[pk-1] = t.key[i]
+	}
+	t.key = key
+}
+
+// check refuses what history could not record.
+func (t *table) check() error {
+	for _, column := range t.columns {
+		if strings.HasPrefix(strings.ToLower(column), "dbos_") {
+			return reservedColumn(t, column)
+		}
+	}
+	return nil
+}
+
+// keyColumns are the names of the values that identify a row.
+func (t *table) keyColumns() []string {
+	if len(t.key) == 0 {
+		return []string{rowidColumn}
+	}
+	return t.key
+}
+
+// rowidColumn is the history column that identifies the rows of a table
+// without a primary key.
+const rowidColumn = "dbos_rowid"
+
+func (t *table) history() string { return quote("h_" + t.name) }
+
+// triggers returns the statements that create the table's triggers.
+func (t *table) triggers() []string {
+	name := func(kind string) string { return quote("h_" + t.name + kind) }
+	guard := t.guard()
+	on := " ON " + quote(t.name) + " "
+	return []string{
+		"CREATE TRIGGER " + name("_insert") + " AFTER INSERT" + on + "BEGIN " + guard + t.record("insert") + " END",
+		"CREATE TRIGGER " + name("_update") + " AFTER UPDATE" + on + "WHEN NOT (" + t.rekeyed() + ") BEGIN " + t.record("update") + " END",
+		"CREATE TRIGGER " + name("_rekey") + " AFTER UPDATE" + on + "WHEN " + t.rekeyed() + " BEGIN " + guard + t.recordDelete() + t.record("insert") + " END",
+		"CREATE TRIGGER " + name("_delete") + " AFTER DELETE" + on + "BEGIN " + t.recordDelete() + " END",
+	}
+}
+
+// guard refuses NULL in a primary key, which SQLite allows for historical
+// reasons: such a row has no identity, and no other database would take it.
+func (t *table) guard() string {
+	var b strings.Builder
+	for _, column := range t.nullable {
+		fmt.Fprintf(&b, "SELECT RAISE(ABORT, %s) WHERE NEW.%s IS NULL; ",
+			literal("NULL in primary key column "+column+" of table "+t.name), quote(column))
+	}
+	return b.String()
+}
+
+// rekeyed is the condition that an update changed the row's identity.
+func (t *table) rekeyed() string {
+	if len(t.key) == 0 {
+		return "OLD." + t.rowid + " <> NEW." + t.rowid
+	}
+	if t.alias {
+		return "OLD." + quote(t.key[0]) + " <> NEW." + quote(t.key[0])
+	}
+	var terms []string
+	for _, column := range t.key {
+		q := quote(column)
+		// Exactly: not by the column's collation, and 1 is not 1.0.
+		terms = append(terms, fmt.Sprintf("OLD.%s IS NOT NEW.%s COLLATE BINARY OR typeof(OLD.%s) <> typeof(NEW.%s)", q, q, q, q))
+	}
+	return strings.Join(terms, " OR ")
+}
+
+// record is the statement that records the row as it is after a change.
+func (t *table) record(op string) string {
+	return "INSERT INTO " + t.history() + " (" + t.names() + ") " + t.values(op) + ";"
+}
+
+func (t *table) names() string {
+	names := []string{"dbos_seq", "dbos_op"}
+	if len(t.key) == 0 {
+		names = append(names, rowidColumn)
+	}
+	for _, column := range t.columns {
+		names = append(names, quote(column))
+	}
+	return strings.Join(names, ", ")
+}
+
+func (t *table) values(op string) string {
+	if t.cascades {
+		return t.selectRow(op) + " WHERE " + t.isNew()
+	}
+	values := []string{"dbos_seq()", literal(op)}
+	if len(t.key) == 0 {
+		values = append(values, "NEW."+t.rowid)
+	}
+	for _, column := range t.columns {
+		values = append(values, "NEW."+quote(column))
+	}
+	return "VALUES (" + strings.Join(values, ", ") + ")"
+}
+
+// selectRow selects rows of the table as history rows.
+func (t *table) selectRow(op string) string {
+	values := []string{"dbos_seq()", literal(op)}
+	if len(t.key) == 0 {
+		values = append(values, t.rowid)
+	}
+	for _, column := range t.columns {
+		values = append(values, quote(column))
+	}
+	return "SELECT " + strings.Join(values, ", ") + " FROM " + quote(t.name)
+}
+
+// isNew is the condition that a row is the one that a trigger is about.
+func (t *table) isNew() string {
+	if t.rowid != "" {
+		return t.rowid + " = NEW." + t.rowid
+	}
+	var terms []string
+	for _, column := range t.key {
+		terms = append(terms, quote(column)+" = NEW."+quote(column))
+	}
+	return strings.Join(terms, " AND ")
+}
+
+func (t *table) recordDelete() string {
+	names := []string{"dbos_seq", "dbos_op"}
+	values := []string{"dbos_seq()", "'delete'"}
+	if len(t.key) == 0 {
+		names, values = append(names, rowidColumn), append(values, "OLD."+t.rowid)
+	}
+	for _, column := range t.key {
+		names, values = append(names, quote(column)), append(values, "OLD."+quote(column))
+	}
+	return "INSERT INTO " + t.history() + " (" + strings.Join(names, ", ") + ") VALUES (" + strings.Join(values, ", ") + "); "
+}
+
+// copyRows is the statement that records the rows a table has already.
+func (t *table) copyRows() string {
+	return "INSERT INTO " + t.history() + " (" + t.names() + ") " + t.selectRow("insert")
+}
+
+// indexOf returns the position of a column's name, in any case of letters.
+func indexOf(columns []string, name string) int {
+	return slices.IndexFunc(columns, func(c string) bool { return strings.EqualFold(c, name) })
+}

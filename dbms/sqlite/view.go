@@ -1,0 +1,139 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"runtime"
+
+	"zombiezen.com/go/sqlite"
+
+	"github.com/dbos-go/dbos/abi"
+	"github.com/dbos-go/dbos/dbms"
+)
+
+// readers is the pool of snapshot connections.
+type readers struct {
+	dir   string
+	idle  chan *reader  // open and unused
+	slots chan struct{} // one for each that may still be opened
+}
+
+// A reader is a connection that sees one snapshot at a time.
+type reader struct {
+	conn       *conn
+	begin, end *sqlite.Stmt
+}
+
+func newReaders(dir string) *readers {
+	n := max(4, 2*runtime.GOMAXPROCS(0))
+	p := &readers{dir: dir, idle: make(chan *reader, n), slots: make(chan struct{}, n)}
+	for range n {
+		p.slots <- struct{}{}
+	}
+	return p
+}
+
+// get returns an unused reader, opening one if need be.
+func (p *readers) get(ctx context.Context) (*reader, error) {
+	select {
+	case r := <-p.idle:
+		return r, nil
+	default:
+	}
+	select {
+	case r := <-p.idle:
+		return r, nil
+	case <-p.slots:
+		r, err := p.open()
+		if err != nil {
+			p.slots <- struct{}{}
+		}
+		return r, err
+	case <-ctx.Done():
+		return nil, stopCause(ctx)
+	}
+}
+
+func (p *readers) open() (*reader, error) {
+	c, err := openConn(p.dir, "query_only=ON", "temp_store=MEMORY", "cache_size=-16384")
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{conn: c}
+	if err := c.numbers(func() int64 { return 0 }); err != nil {
+		return nil, err
+	}
+	if r.begin, err = c.raw.Prepare("BEGIN"); err == nil {
+		r.end, err = c.raw.Prepare("ROLLBACK")
+	}
+	return r, sqlError("sqlite.open", err)
+}
+
+// close closes all readers; it waits for the ones in use.
+func (p *readers) close() error {
+	var errs []error
+	for range cap(p.idle) {
+		select {
+		case r := <-p.idle:
+			errs = append(errs, r.conn.close())
+		case <-p.slots:
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// View implements dbms.DB.
+func (db *DB) View(ctx context.Context, fn func(dbms.Tx) error) error {
+	if err := db.enter("dbms.view"); err != nil {
+		return err
+	}
+	defer db.users.Done()
+	if ctx.Err() != nil {
+		return stopCause(ctx)
+	}
+	r, err := db.readers.get(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { db.readers.idle <- r }()
+	return r.view(ctx, db.writer.clock.Micros(), fn)
+}
+
+// view runs fn on a snapshot.
+func (r *reader) view(ctx context.Context, now int64, fn func(dbms.Tx) error) (err error) {
+	if ctx.Done() != nil {
+		r.conn.raw.SetInterrupt(ctx.Done())
+	}
+	if err := step(r.begin); err != nil {
+		return r.finish(ctx, sqlError("sqlite.view", err))
+	}
+	t := &tx{conn: r.conn, now: now}
+	t.lsn = func() (dbms.LSN, error) {
+		lsn, err := r.conn.integer("SELECT max(lsn) FROM dbos_transaction")
+		return dbms.LSN(lsn), err
+	}
+	defer func() {
+		// Also when fn panics or exits.
+		t.end()
+		err = r.finish(ctx, err)
+	}()
+	err = fn(t)
+	if err == nil {
+		err = t.failed
+	}
+	return err
+}
+
+// finish ends the snapshot and says whether the context ended it.
+func (r *reader) finish(ctx context.Context, err error) error {
+	if ctx.Done() != nil {
+		r.conn.raw.SetInterrupt(nil)
+	}
+	step(r.end)
+	if err != nil && ctx.Err() != nil && errors.Is(err, abi.Canceled) {
+		e := stopCause(ctx)
+		e.Op = "dbms.view"
+		return e
+	}
+	return err
+}

@@ -1,0 +1,348 @@
+package sqlite
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"zombiezen.com/go/sqlite"
+
+	"github.com/dbos-go/dbos/abi"
+	"github.com/dbos-go/dbos/dbms"
+	"github.com/dbos-go/dbos/kernel"
+)
+
+// A group ends, and is committed, after so many functions or so much time,
+// so that the first of a long queue does not wait for the last.
+const (
+	maxGroup     = 512
+	maxGroupTime = 2 * time.Millisecond
+)
+
+// The writer runs all transaction functions, one after the other, on one
+// connection. The goroutine that does so can change (see request.run and
+// watchdog), but there is only one at a time; the fields below queue belong
+// to it.
+type writer struct {
+	conn     *conn
+	history  *history
+	clock    *kernel.Clock
+	watchers *watchers
+	node     string
+	timeout  time.Duration
+
+	queue   queue
+	current atomic.Pointer[tx]        // of the function that runs, for the watchdog
+	last    atomic.Int64              // LSN of the last commit
+	broken  atomic.Pointer[abi.Error] // set when a commit's outcome is unknown
+	stopped chan struct{}             // closed when work has ended
+	wal     *checkpointer
+
+	group     []*request // being run
+	next      int        // index in group of the next to run
+	began     time.Time  // when the group began
+	committed []*request // of the group, successful so far
+	again     []*request // to run once more, because SQLite rolled back
+	seq       int64      // the last number given to a change or commit
+
+	begin, commit, rollback, savepoint, release, undo *sqlite.Stmt
+	log                                               transactionLog
+}
+
+// work is the writer's goroutine.
+func (w *writer) work() {
+	for {
+		if w.next == len(w.group) || w.full() {
+			w.endGroup()
+			if !w.startGroup() {
+				close(w.stopped)
+				return
+			}
+		}
+		r := w.group[w.next]
+		w.next++
+		if !w.perform(r) {
+			return
+		}
+	}
+}
+
+func (w *writer) full() bool {
+	n := len(w.committed)
+	return n >= maxGroup || n > 0 && n%16 == 0 && time.Since(w.began) > maxGroupTime
+}
+
+// startGroup takes what is waiting. It returns false when the queue is closed
+// and empty.
+func (w *writer) startGroup() bool {
+	if w.next == len(w.group) {
+		w.group, w.next = append(w.group[:0], w.again...), 0
+		w.again = w.again[:0]
+		if len(w.group) == 0 {
+			if w.group = w.queue.take(w.group); len(w.group) == 0 {
+				return false
+			}
+		}
+	}
+	w.began = time.Now()
+	return true
+}
+
+// perform runs one function. It returns false if this goroutine is no longer
+// the writer.
+func (w *writer) perform(r *request) bool {
+	if err := w.refuse(r); err != nil {
+		r.err = err
+		r.done <- struct{}{}
+		return true
+	}
+	if len(w.committed) == 0 && w.conn.raw.AutocommitEnabled() {
+		if err := step(w.begin); err != nil {
+			r.err = sqlError("sqlite.begin", err)
+			r.done <- struct{}{}
+			return true
+		}
+	}
+	r.tx = &tx{
+		conn: w.conn, writer: w, req: r, interrupt: w.conn.interrupt,
+		now: w.clock.Micros(), snap: dbms.LSN(w.seq),
+	}
+	w.current.Store(r.tx)
+	return r.run(w)
+}
+
+// refuse returns why the function must not run at all.
+func (w *writer) refuse(r *request) error {
+	if e := w.broken.Load(); e != nil {
+		return e
+	}
+	if r.ctx.Err() != nil {
+		return stopCause(r.ctx)
+	}
+	return nil
+}
+
+// finish ends a function that returned err: it keeps or takes back its work.
+func (w *writer) finish(r *request, err error) {
+	w.current.Store(nil)
+	w.rearm(r)
+	t := r.tx
+	if err == nil && t.failed != nil {
+		err = t.failed
+	}
+	if w.conn.raw.AutocommitEnabled() {
+		w.rolledBack(r, err)
+		return
+	}
+	if err != nil {
+		w.takeBack(t)
+		w.reject(r, err)
+		return
+	}
+	if t.saved {
+		if err := step(w.release); err != nil {
+			w.takeBack(t)
+			w.reject(r, sqlError("sqlite.release", err))
+			return
+		}
+	}
+	w.seq++
+	r.lsn = dbms.LSN(w.seq)
+	w.committed = append(w.committed, r)
+}
+
+// rearm shuts out the watchdog's interrupt, or waits for the one that it has
+// sent to this function and clears it.
+func (w *writer) rearm(r *request) {
+	if !r.tx.stopped.CompareAndSwap(nil, errEnded) {
+		<-w.conn.interrupt
+		w.conn.rearm()
+	}
+}
+
+func (w *writer) reject(r *request, err error) {
+	r.err = err
+	r.done <- struct{}{}
+}
+
+// save opens the savepoint of the function that runs.
+func (w *writer) save() error {
+	return sqlError("sqlite.savepoint", step(w.savepoint))
+}
+
+// takeBack undoes what a function has done.
+func (w *writer) takeBack(t *tx) {
+	w.seq = int64(t.snap)
+	if !t.saved {
+		return
+	}
+	w.history.forget()
+	if err := errors.Join(step(w.undo), step(w.release)); err != nil {
+		w.abandon(err)
+	}
+}
+
+// rolledBack handles that SQLite has rolled back the whole group because of
+// r: r fails, and the others run again.
+func (w *writer) rolledBack(r *request, err error) {
+	if err == nil {
+		err = abi.Errorf("dbms.update", abi.Unavailable, "", "the engine rolled the transaction back")
+	}
+	w.again = append(w.again, w.committed...)
+	w.again = append(w.again, w.group[w.next:]...)
+	w.group, w.next = w.group[:0], 0
+	w.seq = w.last.Load()
+	w.history.forget()
+	w.committed = w.committed[:0]
+	w.reject(r, err)
+}
+
+// abandon rolls back the group after the engine failed to take one function
+// back, and fails all of it.
+func (w *writer) abandon(err error) {
+	step(w.rollback)
+	w.seq = w.last.Load()
+	w.history.forget()
+	for _, r := range w.committed {
+		w.reject(r, sqlError("sqlite.rollback", err))
+	}
+	w.committed = w.committed[:0]
+}
+
+// endGroup commits the group and acknowledges its functions.
+func (w *writer) endGroup() {
+	if len(w.committed) == 0 {
+		if !w.conn.raw.AutocommitEnabled() {
+			step(w.rollback)
+		}
+		return
+	}
+	err := w.log.write(w, w.committed)
+	if err == nil {
+		err = step(w.commit)
+	}
+	if err != nil {
+		w.commitFailed(err)
+		return
+	}
+	w.last.Store(w.seq)
+	w.history.settle()
+	for _, r := range w.committed {
+		w.watchers.notify(r.tx.notified)
+	}
+	for i, r := range w.committed {
+		r.done <- struct{}{}
+		w.committed[i] = nil
+	}
+	w.committed = w.committed[:0]
+	w.wal.afterCommit(w)
+}
+
+// commitFailed fails the whole group. After a failed sync nobody knows what
+// the disk holds, so the database then stops until it is opened again.
+func (w *writer) commitFailed(err error) {
+	if !w.conn.raw.AutocommitEnabled() {
+		step(w.rollback)
+	}
+	failure := sqlError("sqlite.commit", err)
+	switch sqlite.ErrCode(err) {
+	case sqlite.ResultIOErrFsync, sqlite.ResultIOErrDirFsync:
+		w.broken.Store(abi.Errorf("sqlite.commit", abi.Unavailable, "", "the disk failed to sync: %w", err).
+			WithHint("check the disk, then start the process again"))
+	}
+	w.seq = w.last.Load()
+	w.history.forget()
+	for i, r := range w.committed {
+		w.reject(r, failure)
+		w.committed[i] = nil
+	}
+	w.committed = w.committed[:0]
+}
+
+// step runs one of the writer's own statements to its end.
+func step(s *sqlite.Stmt) error {
+	for {
+		more, err := s.Step()
+		if err != nil {
+			return err
+		}
+		if !more {
+			return s.Reset()
+		}
+	}
+}
+
+// prepare compiles the writer's own statements.
+func (w *writer) prepare() error {
+	for _, p := range []struct {
+		stmt **sqlite.Stmt
+		sql  string
+	}{
+		{&w.begin, "BEGIN IMMEDIATE"}, {&w.commit, "COMMIT"}, {&w.rollback, "ROLLBACK"},
+		{&w.savepoint, "SAVEPOINT dbos"}, {&w.release, "RELEASE dbos"}, {&w.undo, "ROLLBACK TO dbos"},
+	} {
+		s, err := w.conn.raw.Prepare(p.sql)
+		if err != nil {
+			return sqlError("sqlite.open", err)
+		}
+		*p.stmt = s
+	}
+	return w.log.prepare(w.conn)
+}
+
+// A queue holds the requests that wait for the writer.
+type queue struct {
+	mu      sync.Mutex
+	filled  sync.Cond
+	waiting []*request
+	closed  bool
+}
+
+// put adds a request. It returns false if the queue is closed.
+func (q *queue) put(r *request) bool {
+	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		return false
+	}
+	q.waiting = append(q.waiting, r)
+	if len(q.waiting) == 1 {
+		q.filled.Signal()
+	}
+	q.mu.Unlock()
+	return true
+}
+
+// take waits for requests and returns all of them; empty is where it puts the
+// next ones. It returns none when the queue is closed and empty.
+func (q *queue) take(empty []*request) []*request {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.waiting) == 0 && !q.closed {
+		q.filled.Wait()
+	}
+	taken := q.waiting
+	q.waiting = empty
+	return taken
+}
+
+// remove takes a request out again. It returns false if the writer has it.
+func (q *queue) remove(r *request) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i, waiting := range q.waiting {
+		if waiting == r {
+			q.waiting = append(q.waiting[:i], q.waiting[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+func (q *queue) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.filled.Broadcast()
+	q.mu.Unlock()
+}
