@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -317,6 +318,9 @@ func (q *queue) put(r *request) bool {
 // take waits for requests and returns all of them; empty is where it puts the
 // next ones. It returns none when the queue is closed and empty.
 func (q *queue) take(empty []*request) []*request {
+	// The callers just acknowledged are ready to run. If they go first, their
+	// next calls come into this group instead of waiting for its commit.
+	runtime.Gosched()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.waiting) == 0 && !q.closed {
