@@ -1,0 +1,68 @@
+package sched
+
+import (
+	"context"
+	"embed"
+	"io/fs"
+
+	"github.com/dbos-go/dbos/dbms"
+)
+
+//go:embed schema/*.sql
+var schema embed.FS
+
+//go:embed queries.sql
+var source string
+
+// A Service is the scheduler of one database.
+type Service struct {
+	q queries
+}
+
+type queries struct {
+	TaskInsert, TaskGet, TaskList, TaskListLive, TaskCount  *dbms.Query
+	TaskClaim, TaskRunning, TaskReady, TaskNextDue, TaskDue *dbms.Query
+	TaskFinish, TaskPark, TaskAwait, TaskAwaited, TaskWake  *dbms.Query
+	TaskCancel, TaskResume, TaskRelease, TaskRecover        *dbms.Query
+	TaskPoisoned, QueuePut, QueueList, QueueGet             *dbms.Query
+	WorkerInsert, WorkerDelete, WorkerExpire                *dbms.Query
+}
+
+// New brings the service's tables up to date and returns the service.
+func New(ctx context.Context, db dbms.DB) (*Service, error) {
+	s := &Service{}
+	if err := dbms.Bind(&s.q, source); err != nil {
+		return nil, err
+	}
+	steps, err := Migrations(db.Status().Engine)
+	if err != nil {
+		return nil, err
+	}
+	return s, db.Migrate(ctx, dbms.Migrations{Owner: "sched", Steps: steps})
+}
+
+// Migrations returns the steps of the service's tables on an engine.
+func Migrations(engine string) ([]dbms.Migration, error) {
+	sub, err := fs.Sub(schema, "schema")
+	if err != nil {
+		return nil, err
+	}
+	return dbms.LoadMigrations(sub, ".", engine)
+}
+
+// Queries returns the service's statements by name, for the examiner.
+func Queries() (map[string]*dbms.Query, error) { return dbms.ParseQueries(source) }
+
+// Topics that the service notifies.
+const (
+	// Ready is notified when a task may have become claimable, or waits for
+	// a time.
+	Ready = "sched.ready"
+	// Changed is notified whenever a task changes its state.
+	Changed = "runs"
+	// Cancelled is notified when running tasks were cancelled.
+	Cancelled = "sched.cancelled"
+)
+
+// NewsOf is the topic of one task's outcome and events.
+func NewsOf(id string) string { return "run:" + id }
