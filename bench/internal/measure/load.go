@@ -1,0 +1,116 @@
+package measure
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Load is a number of callers, each of which calls an operation again as
+// soon as it has returned (a closed loop).
+type Load struct {
+	Callers  int
+	Warmup   time.Duration // not counted
+	Duration time.Duration // counted
+	// Sample is of how many operations one has its latency measured: reading
+	// the clock twice would weigh on the short ones. 0 means every one.
+	Sample int
+}
+
+// A Result is what a Load did while it was counted.
+type Result struct {
+	Operations int64
+	Elapsed    time.Duration
+	Latencies  Latencies
+}
+
+// Rate returns operations a second.
+func (r Result) Rate() float64 { return float64(r.Operations) / r.Elapsed.Seconds() }
+
+// The phases of a load.
+const (
+	warming int32 = iota
+	counting
+	over
+)
+
+// Run drives the load. op is told its caller, 0 to Callers-1. The first error
+// ends the load.
+func (l Load) Run(op func(caller int) error) (Result, error) {
+	var (
+		phase   atomic.Int32
+		failure = make(chan error, l.Callers)
+		callers = make([]caller, l.Callers)
+		running sync.WaitGroup
+	)
+	for i := range callers {
+		callers[i].sample = max(l.Sample, 1)
+		running.Go(func() {
+			if err := callers[i].loop(&phase, func() error { return op(i) }); err != nil {
+				failure <- err
+			}
+		})
+	}
+	began, err := l.conduct(&phase, failure)
+	elapsed := time.Since(began)
+	running.Wait()
+
+	result := Result{Elapsed: elapsed}
+	for i := range callers {
+		result.Operations += callers[i].operations
+		result.Latencies = append(result.Latencies, callers[i].latencies...)
+	}
+	return result, err
+}
+
+// conduct moves the load through its phases and returns when the counting
+// began.
+func (l Load) conduct(phase *atomic.Int32, failure <-chan error) (time.Time, error) {
+	defer phase.Store(over)
+	began := time.Now()
+	select {
+	case err := <-failure:
+		return began, err
+	case <-time.After(l.Warmup):
+	}
+	phase.Store(counting)
+	began = time.Now()
+	select {
+	case err := <-failure:
+		return began, err
+	case <-time.After(l.Duration):
+	}
+	return began, nil
+}
+
+// A caller is one goroutine's share of a result. It fills cache lines of its
+// own, lest the callers slow one another down by counting.
+type caller struct {
+	operations int64
+	sample     int
+	latencies  Latencies
+	_          [64]byte
+}
+
+func (c *caller) loop(phase *atomic.Int32, op func() error) error {
+	for n := 0; ; n++ {
+		now := phase.Load()
+		if now == over {
+			return nil
+		}
+		if now == warming || n%c.sample != 0 {
+			if err := op(); err != nil {
+				return err
+			}
+		} else {
+			began := time.Now()
+			if err := op(); err != nil {
+				return err
+			}
+			c.latencies = append(c.latencies, time.Since(began))
+		}
+		if now == counting && phase.Load() == counting {
+			c.operations++
+		}
+	}
+}
