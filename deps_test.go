@@ -54,7 +54,7 @@ var policy = []layer{
 	{dir: "service/*/...", level: "Level 3, a service", imports: []string{"dbms", "kernel", "abi"}, testImports: engines},
 
 	{dir: ".", level: "Level 4, the SDK", imports: []string{"service/*", "dbms", "dbms/sqlite", "kernel", "abi"},
-		testImports: engines},
+		libraries: []string{"github.com/google/uuid"}, testImports: engines},
 	{dir: "examples/*/...", level: "Level 4, an application", imports: []string{".", "server", "dbms", "abi"},
 		libraries: []string{"github.com/schollz/progressbar"}},
 

@@ -181,7 +181,11 @@ func checkComment(t tree, dir string) []string {
 	if name == "" {
 		return nil // generated as a whole
 	}
-	return []string{fmt.Sprintf("%s: package %s has no package comment; say in doc.go what it is for (\"Package %s …\", or \"Command …\" for a program)", dir, name, name)}
+	want := "Package " + name
+	if name == "main" {
+		want = "Command " + path.Base(dir)
+	}
+	return []string{fmt.Sprintf("%s: package %s has no package comment; say what it is for, beginning with %q", dir, name, want)}
 }
 
 func checkName(f source) []string {
