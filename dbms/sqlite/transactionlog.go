@@ -9,62 +9,81 @@ import (
 // A transactionLog writes the rows of dbos_transaction for a group. Several
 // rows a statement cost half as much as one each.
 type transactionLog struct {
-	wide, one *sqlite.Stmt
+	inserts []logInsert // widest first
 }
 
-const (
-	logColumns = 8
-	logRows    = 16 // rows of the wide statement
-)
+// A logInsert is a statement that inserts several rows. Bindings stay from one
+// use to the next, and texts are dear to bind, so it remembers them.
+type logInsert struct {
+	stmt *sqlite.Stmt
+	rows []boundCall
+}
+
+// A boundCall is what a row of a logInsert has bound.
+type boundCall struct {
+	procedure, principal, execution, node string
+	bound                                 bool
+}
+
+// logWidths are the numbers of rows of the statements.
+var logWidths = []int{64, 16, 4, 1}
+
+const logColumns = 8
 
 func (l *transactionLog) prepare(c *conn) error {
-	var err error
-	if l.one, err = c.raw.Prepare(logInsert(1)); err != nil {
-		return sqlError("sqlite.open", err)
-	}
-	l.wide, err = c.raw.Prepare(logInsert(logRows))
-	return sqlError("sqlite.open", err)
-}
-
-func logInsert(rows int) string {
-	row := "(?,?,?,?,?,?,?,?)"
-	return "INSERT INTO dbos_transaction (lsn, at, procedure, principal, execution, step, node, started_at) VALUES " +
-		row + strings.Repeat(","+row, rows-1)
-}
-
-// write records the calls of the group.
-func (l *transactionLog) write(w *writer, group []*request) error {
-	for len(group) > 0 {
-		stmt, n := l.one, 1
-		if len(group) >= logRows {
-			stmt, n = l.wide, logRows
+	for _, width := range logWidths {
+		row := "(?,?,?,?,?,?,?,?)"
+		stmt, err := c.raw.Prepare("INSERT INTO dbos_transaction (lsn, at, procedure, principal, execution, step, node, started_at) VALUES " +
+			row + strings.Repeat(","+row, width-1))
+		if err != nil {
+			return sqlError("sqlite.open", err)
 		}
-		for i, r := range group[:n] {
-			bindCall(stmt, i*logColumns+1, r, w.node)
-		}
-		if err := step(stmt); err != nil {
-			return err
-		}
-		group = group[n:]
+		l.inserts = append(l.inserts, logInsert{stmt, make([]boundCall, width)})
 	}
 	return nil
 }
 
-func bindCall(s *sqlite.Stmt, at int, r *request, node string) {
-	s.BindInt64(at, int64(r.lsn))
-	s.BindInt64(at+1, r.tx.now)
-	s.BindText(at+2, r.call.Procedure)
-	s.BindText(at+3, string(r.call.Principal))
-	if r.call.Execution == "" {
-		s.BindNull(at + 4)
-		s.BindNull(at + 5)
-	} else {
-		s.BindText(at+4, r.call.Execution)
-		s.BindInt64(at+5, int64(r.call.Step))
+// write records the calls of the group.
+func (l *transactionLog) write(w *writer, group []*request) error {
+	for _, in := range l.inserts {
+		for width := len(in.rows); len(group) >= width; group = group[width:] {
+			for i, r := range group[:width] {
+				in.bind(i, r, w.node)
+			}
+			if err := step(in.stmt); err != nil {
+				return err
+			}
+		}
 	}
+	return nil
+}
+
+// bind sets the row's parameters that differ from what is bound.
+func (in *logInsert) bind(row int, r *request, node string) {
+	s, at, b := in.stmt, row*logColumns+1, &in.rows[row]
 	if r.call.Node != "" {
 		node = r.call.Node
 	}
-	s.BindText(at+6, node)
+	text := func(column int, old *string, now string) {
+		if *old != now || !b.bound {
+			s.BindText(at+column, now)
+			*old = now
+		}
+	}
+	s.BindInt64(at, int64(r.lsn))
+	s.BindInt64(at+1, r.tx.now)
+	text(2, &b.procedure, r.call.Procedure)
+	text(3, &b.principal, string(r.call.Principal))
+	switch {
+	case r.call.Execution != "":
+		text(4, &b.execution, r.call.Execution)
+		s.BindInt64(at+5, int64(r.call.Step))
+	case b.execution != "" || !b.bound:
+		s.BindNull(at + 4)
+		s.BindNull(at + 5)
+		b.execution = ""
+	}
+	text(6, &b.node, node)
 	s.BindInt64(at+7, r.start)
+	b.bound = true
 }

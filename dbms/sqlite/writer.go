@@ -99,6 +99,7 @@ func (w *writer) perform(r *request) bool {
 		return true
 	}
 	if len(w.committed) == 0 && w.conn.raw.AutocommitEnabled() {
+		w.conn.auth.begin(false)
 		if err := step(w.begin); err != nil {
 			r.err = sqlError("sqlite.begin", err)
 			r.done <- struct{}{}
@@ -128,6 +129,7 @@ func (w *writer) refuse(r *request) error {
 func (w *writer) finish(r *request, err error) {
 	w.current.Store(nil)
 	w.rearm(r)
+	w.conn.auth.begin(false)
 	t := r.tx
 	if err == nil && t.failed != nil {
 		err = t.failed
@@ -169,6 +171,7 @@ func (w *writer) reject(r *request, err error) {
 
 // save opens the savepoint of the function that runs.
 func (w *writer) save() error {
+	w.conn.auth.begin(false)
 	return sqlError("sqlite.savepoint", step(w.savepoint))
 }
 
@@ -219,6 +222,7 @@ func (w *writer) endGroup() {
 		}
 		return
 	}
+	w.conn.auth.begin(false)
 	err := w.log.write(w, w.committed)
 	if err == nil {
 		err = step(w.commit)

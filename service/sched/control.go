@@ -54,16 +54,12 @@ func (s *Service) ended(tx dbms.Tx, q *dbms.Query, args ...any) (int, error) {
 // Resume queues a failed or cancelled task again; it continues from its
 // journal. Resuming an unfinished task does nothing; a succeeded one is an
 // abi.Conflict.
-func (s *Service) Resume(tx dbms.Tx, id string) error {
-	t, err := s.Get(tx, id)
-	if err != nil {
-		return err
-	}
+func (s *Service) Resume(tx dbms.Tx, t *Task) error {
 	if t.State == Succeeded {
-		return abi.Errorf("sched.resume", abi.Conflict, "run "+id, "it has already succeeded").
+		return abi.Errorf("sched.resume", abi.Conflict, "run "+t.ID, "it has already succeeded").
 			WithHint("start a new run")
 	}
-	n, err := tx.Exec(s.q.TaskResume, id)
+	n, err := tx.Exec(s.q.TaskResume, t.ID)
 	if n > 0 {
 		tx.Notify(Ready)
 		tx.Notify(Changed)

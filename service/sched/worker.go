@@ -1,7 +1,6 @@
 package sched
 
 import (
-	"github.com/dbos-go/dbos/abi"
 	"github.com/dbos-go/dbos/dbms"
 )
 
@@ -39,14 +38,5 @@ func (s *Service) Retire(tx dbms.Tx, worker string) error {
 		return err
 	}
 	_, err := tx.Exec(s.q.WorkerDelete, worker)
-	return err
-}
-
-// Check fails with abi.Fenced if the lease has been lost.
-func (s *Service) Check(tx dbms.Tx, l Lease) error {
-	t, err := s.Get(tx, l.ID)
-	if abi.KindOf(err) == abi.NotFound || err == nil && (t.Epoch != l.Epoch || t.State != Running) {
-		return fenced("sched.check", l)
-	}
 	return err
 }

@@ -83,6 +83,13 @@ func (s *Service) read(tx dbms.Tx, execution string, after int, steps *[]Step) (
 	return n, rows.Err()
 }
 
+// Retract removes the last step of an execution if it failed, so that it is
+// done again.
+func (s *Service) Retract(tx dbms.Tx, execution string) error {
+	_, err := tx.Exec(s.q.StepRetract, execution)
+	return err
+}
+
 // A Value is a published event.
 type Value struct {
 	Key   string

@@ -8,6 +8,11 @@ FROM sched_task WHERE id = $1 AND epoch = $11 AND state = 'running'
 SELECT seq, kind, name, digest, output, error, attempts, started_at, finished_at
 FROM wf_step WHERE execution = $1 AND seq > $2 ORDER BY seq LIMIT $3
 
+-- name: step_retract
+-- The last step, if it failed.
+DELETE FROM wf_step WHERE execution = $1 AND error IS NOT NULL
+    AND seq = (SELECT max(seq) FROM wf_step WHERE execution = $1)
+
 -- name: event_put
 INSERT INTO wf_event (execution, key, value, set_at) VALUES ($1, $2, $3, $4)
 ON CONFLICT (execution, key) DO UPDATE SET value = excluded.value, set_at = excluded.set_at

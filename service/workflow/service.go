@@ -20,7 +20,7 @@ type Service struct {
 }
 
 type queries struct {
-	StepInsert, StepList, EventPut, EventGet, EventList *dbms.Query
+	StepInsert, StepList, StepRetract, EventPut, EventGet, EventList *dbms.Query
 }
 
 // New brings the service's tables up to date and returns the service. The

@@ -1,0 +1,348 @@
+package dbos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/dbos-go/dbos/abi"
+	"github.com/dbos-go/dbos/dbms"
+	"github.com/dbos-go/dbos/service/sched"
+	"github.com/dbos-go/dbos/service/workflow"
+)
+
+// An execution is a run that this process executes: a goroutine in its
+// function. It ends with the function, or earlier when it waits for long
+// (parked), lost its lease, or the system closes; its goroutine then exits
+// from inside the step (runtime.Goexit).
+type execution struct {
+	sys    *System
+	def    *definition
+	task   *sched.Task
+	codec  Codec
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when the execution has ended
+
+	journal []workflow.Step // recorded by earlier executions
+	seq     int             // of the last step
+	left    bool            // the function must not go on
+	refusal error           // why, if the run fails by it
+
+	// Valid after done is closed, if final.
+	final   bool
+	output  string
+	failure *Failure
+}
+
+// takeSlot reserves the right to execute a run.
+func (s *System) takeSlot() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.slots == 0 || s.closing {
+		return false
+	}
+	s.slots--
+	return true
+}
+
+func (s *System) freeSlot() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.slots++
+	if s.starved {
+		s.starved = false
+		select {
+		case s.freed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// execute starts the goroutine of a task that this worker holds, in a slot
+// that was taken. replay says that there may be a journal.
+func (s *System) execute(t *sched.Task, replay bool) {
+	e := &execution{sys: s, task: t, done: make(chan struct{})}
+	e.ctx, e.cancel = context.WithCancelCause(s.ctx)
+	s.mu.Lock()
+	e.def = s.definitions[t.Name]
+	s.running[t.ID] = e
+	s.executions.Add(1)
+	s.mu.Unlock()
+	go e.run(replay)
+}
+
+// forget ends an execution.
+func (e *execution) forget() {
+	s := e.sys
+	s.mu.Lock()
+	if s.running[e.task.ID] == e {
+		delete(s.running, e.task.ID)
+	}
+	s.mu.Unlock()
+	e.cancel(nil)
+	close(e.done)
+	s.freeSlot()
+	s.executions.Done()
+}
+
+// run is the execution's goroutine.
+func (e *execution) run(replay bool) {
+	defer e.forget()
+	var output string
+	var err error
+	returned := false
+	defer func() {
+		if !returned {
+			if e.left && e.refusal == nil {
+				return
+			}
+			err = e.unwound(recover())
+		}
+		if !e.left || e.refusal != nil {
+			e.conclude(output, err)
+		}
+	}()
+	if err = e.prepare(replay); err == nil {
+		output, err = e.def.call(e, e.task.Input)
+	}
+	returned = true
+	if len(e.journal) > 0 && !e.left {
+		err = e.diverged(e.journal[0].Seq, fmt.Sprintf("the journal records %s %q, the program now ends", e.journal[0].Kind, e.journal[0].Name))
+	}
+}
+
+// unwound says why the function did not return: it panicked with v, was
+// refused, or called runtime.Goexit itself.
+func (e *execution) unwound(v any) error {
+	switch {
+	case v != nil:
+		e.sys.log.Error("workflow panicked", "run", e.task.ID, "workflow", e.task.Name, "panic", v, "stack", string(debug.Stack()))
+		return abi.Errorf("dbos.run", abi.Panicked, "workflow "+e.task.Name, "%v", v)
+	case e.refusal != nil:
+		return e.refusal
+	}
+	return abi.Errorf("dbos.run", abi.Panicked, "workflow "+e.task.Name, "it called runtime.Goexit")
+}
+
+// prepare finds the codec and reads the journal.
+func (e *execution) prepare(replay bool) error {
+	switch e.task.Codec {
+	case e.sys.options.codec.Name():
+		e.codec = e.sys.options.codec
+	case jsonName:
+		e.codec = jsonCodec{}
+	default:
+		return abi.Errorf("dbos.run", abi.Unsupported, "codec "+e.task.Codec, "this program does not have it").
+			WithHint("open the system with dbos.WithCodec, then resume the run")
+	}
+	if e.def == nil {
+		return abi.Errorf("dbos.run", abi.NotFound, "workflow "+e.task.Name, "it is not registered here")
+	}
+	if !replay {
+		return nil
+	}
+	var err error
+	e.persist(func() error {
+		return e.sys.db.View(e.ctx, func(tx dbms.Tx) error {
+			e.journal, err = e.sys.journal.Journal(tx, e.task.ID)
+			return err
+		})
+	})
+	return nil
+}
+
+// conclude records the outcome.
+func (e *execution) conclude(output string, err error) {
+	if err != nil && e.ctx.Err() != nil {
+		return // cancelled, or closing: not the function's own outcome
+	}
+	state, out, failure := sched.Succeeded, &output, (*string)(nil)
+	if err != nil {
+		state, out, failure = sched.Failed, nil, new(e.sys.errors.store(err))
+	}
+	// Not under the run's own context: an outcome that was reached counts.
+	recorded := e.retry(context.WithoutCancel(e.ctx), func(ctx context.Context) error {
+		_, err := e.sys.db.Update(ctx, e.call("sched.finish", 0), func(tx dbms.Tx) error {
+			if e.task.Queue != "" {
+				tx.Notify(sched.Ready) // the queue has room again
+			}
+			return e.sys.tasks.Finish(tx, e.lease(), state, out, failure)
+		})
+		return err
+	})
+	if recorded != nil {
+		e.sys.log.Info("outcome dropped", "run", e.task.ID, "reason", recorded)
+		return
+	}
+	e.final, e.output = true, output
+	if failure != nil {
+		e.failure = e.sys.errors.load(*failure)
+	}
+}
+
+func (e *execution) lease() sched.Lease { return sched.Lease{ID: e.task.ID, Epoch: e.task.Epoch} }
+
+// call is the identity of what the execution does in its step seq.
+func (e *execution) call(procedure string, seq int) abi.Call {
+	return abi.Call{Procedure: procedure, Principal: e.task.Principal, Execution: e.task.ID, Step: seq}
+}
+
+// leave ends the goroutine without an outcome: somebody else, or a later
+// execution, carries the run on. Deferred functions of the workflow run; the
+// steps in them leave too.
+func (e *execution) leave() {
+	e.left = true
+	runtime.Goexit()
+}
+
+// refuse ends the goroutine and fails the run.
+func (e *execution) refuse(err error) {
+	e.left, e.refusal = true, err
+	runtime.Goexit()
+}
+
+// persist does something that the run cannot go on without. When the lease is
+// lost or the run's context ends, it leaves instead of returning.
+func (e *execution) persist(fn func() error) error {
+	err := e.retry(e.ctx, func(context.Context) error { return fn() })
+	switch {
+	case err == nil:
+		return nil
+	case abi.KindOf(err) == abi.Fenced || e.ctx.Err() != nil || abi.KindOf(err) == abi.Closed:
+		e.leave()
+	}
+	return err
+}
+
+// retry repeats fn while the database cannot be written: the program cannot
+// do anything about that, so it does not see it.
+func (e *execution) retry(ctx context.Context, fn func(context.Context) error) error {
+	pause := 10 * time.Millisecond
+	for {
+		err := fn(ctx)
+		if !transient(err) {
+			return err
+		}
+		e.sys.log.Warn("the database cannot be written; trying again", "run", e.task.ID, "error", err, "in", pause)
+		select {
+		case <-time.After(pause):
+		case <-e.sys.ctx.Done():
+			return err
+		}
+		pause = min(2*pause, 5*time.Second)
+	}
+}
+
+// transient reports whether an error is the engine's, not the program's, and
+// may pass: no connection, or a full disk.
+func transient(err error) bool {
+	e, ok := errors.AsType[*abi.Error](err)
+	if !ok || e.Kind != abi.Unavailable && e.Kind != abi.Exhausted {
+		return false
+	}
+	layer, _, _ := strings.Cut(e.Op, ".")
+	return layer == "sqlite" || layer == "dbms"
+}
+
+// next begins the next step of the program: a recorded one, or one to be
+// done. It does not return if the program must stop here.
+func (e *execution) next(kind workflow.Kind, name string, digest *string) (*workflow.Step, bool) {
+	if e.left || e.ctx.Err() != nil {
+		e.leave()
+	}
+	if err := abi.CheckName("dbos.step", "step", name); err != nil {
+		e.refuse(err)
+	}
+	e.seq++
+	if len(e.journal) == 0 {
+		return &workflow.Step{Seq: e.seq, Kind: kind, Name: name, Digest: digest, Attempts: 1, StartedAt: time.Now()}, false
+	}
+	recorded := &e.journal[0]
+	e.journal = e.journal[1:]
+	if err := e.compare(recorded, kind, name, digest); err != nil {
+		e.refuse(err)
+	}
+	return recorded, true
+}
+
+// compare finds where the program leaves the journal.
+func (e *execution) compare(recorded *workflow.Step, kind workflow.Kind, name string, digest *string) error {
+	var problem string
+	switch {
+	case recorded.Seq != e.seq:
+		problem = fmt.Sprintf("the journal continues with step %d", recorded.Seq)
+	case recorded.Kind != kind || recorded.Name != name:
+		problem = fmt.Sprintf("the journal records %s %q, the program now does %s %q", recorded.Kind, recorded.Name, kind, name)
+	case text(recorded.Digest) != text(digest):
+		problem = fmt.Sprintf("the journal records %s %q with arguments of digest %s, the program now passes %s",
+			kind, name, or(text(recorded.Digest), "none"), or(text(digest), "none"))
+	default:
+		return nil
+	}
+	return e.diverged(e.seq, problem)
+}
+
+func (e *execution) diverged(seq int, problem string) error {
+	return abi.Errorf("dbos.replay", abi.Diverged, fmt.Sprintf("step %d of run %s", seq, e.task.ID), "%s", problem).
+		WithHint("the workflow %s was changed, or is not deterministic, before this step; put the code back and resume the run, or cancel it", e.task.Name)
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func or(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}
+
+// commit records a finished step in one transaction with what fn does. ctx is
+// the run's, or, for work that is done and only needs to be recorded, one
+// that its end does not cancel.
+func (e *execution) commit(ctx context.Context, step *workflow.Step, fn func(tx dbms.Tx) error) error {
+	return e.persist(func() error {
+		_, err := e.sys.db.Update(ctx, e.call(e.procedure(step), step.Seq), func(tx dbms.Tx) error {
+			if fn != nil {
+				if err := fn(tx); err != nil {
+					return err
+				}
+			}
+			return e.record(tx, step)
+		})
+		return err
+	})
+}
+
+func (e *execution) record(tx dbms.Tx, step *workflow.Step) error {
+	return e.sys.journal.Record(tx, e.task.ID, e.task.Epoch, step)
+}
+
+// procedure names a step's transaction, WORKFLOW.STEP.
+func (e *execution) procedure(step *workflow.Step) string {
+	name := e.task.Name + "." + step.Name
+	if len(name) > abi.MaxName {
+		name = strings.ToValidUTF8(name[:abi.MaxName], "")
+	}
+	return name
+}
+
+// replay returns the recorded outcome of a step.
+func replay(e *execution, step *workflow.Step, value any) error {
+	if step.Error != nil {
+		return e.sys.errors.load(*step.Error)
+	}
+	if step.Output == nil {
+		return nil
+	}
+	return decode(e.codec, fmt.Sprintf("outcome of step %d (%s) of run %s", step.Seq, step.Name, e.task.ID), *step.Output, value)
+}

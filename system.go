@@ -1,0 +1,235 @@
+package dbos
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os/user"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dbos-go/dbos/abi"
+	"github.com/dbos-go/dbos/dbms"
+	"github.com/dbos-go/dbos/dbms/sqlite"
+	"github.com/dbos-go/dbos/service/sched"
+	"github.com/dbos-go/dbos/service/workflow"
+)
+
+// A System is an open database with its services: a node of DBOS. Its methods
+// may be called from any goroutine.
+type System struct {
+	db      dbms.DB
+	tasks   *sched.Service
+	journal *workflow.Service
+	options options
+	errors  *errorRegistry
+	log     *slog.Logger
+	worker  string // this process, as the owner of leases
+	opened  time.Time
+
+	// ctx ends when the system closes; every execution's context is its
+	// child.
+	ctx  context.Context
+	stop context.CancelCauseFunc
+
+	mu          sync.Mutex
+	definitions map[string]*definition
+	running     map[string]*execution
+	slots       int  // free ones
+	starved     bool // the dispatcher waits for a slot
+	launched    bool
+	closing     bool
+	freed       chan struct{} // a slot became free while starved
+	registered  chan struct{} // a workflow was registered after Launch
+	executions  sync.WaitGroup
+	background  sync.WaitGroup
+	closed      func() error
+}
+
+// errClosing is why executions stop when the system closes.
+var errClosing = abi.Errorf("dbos.close", abi.Closed, "system", "it is closing")
+
+// Open opens the system at a URL and brings its tables up to date:
+//
+//	file:DIR or DIR  an embedded database in a directory, made if need be
+//
+// Register all workflows, then call Launch, or start one.
+func Open(ctx context.Context, url string, opts ...Option) (*System, error) {
+	o := defaults()
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if o.principal == "" {
+		o.principal = osUser()
+	}
+	db, err := openDB(ctx, url, o.db)
+	if err != nil {
+		return nil, err
+	}
+	s, err := newSystem(ctx, db, o)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return s, nil
+}
+
+// openDB opens the engine that a URL names.
+func openDB(ctx context.Context, url string, o dbms.Options) (dbms.DB, error) {
+	scheme, rest, found := strings.Cut(url, ":")
+	switch {
+	case url == "":
+		return nil, abi.Errorf("dbos.open", abi.Invalid, "URL", "it is empty").
+			WithHint("name a directory, such as file:dbos-data")
+	case found && scheme == "file":
+		return sqlite.Open(ctx, strings.TrimPrefix(rest, "//"), o)
+	case found && strings.HasPrefix(rest, "//"):
+		return nil, abi.Errorf("dbos.open", abi.Unsupported, "URL scheme "+scheme, "no engine has it").
+			WithHint("use file:DIR")
+	}
+	return sqlite.Open(ctx, url, o)
+}
+
+func osUser() abi.Principal {
+	if u, err := user.Current(); err == nil {
+		return abi.Principal("os:" + u.Username)
+	}
+	return "os:unknown"
+}
+
+func newSystem(ctx context.Context, db dbms.DB, o options) (*System, error) {
+	s := &System{
+		db: db, options: o, errors: newErrorRegistry(), log: o.logger,
+		worker: db.Status().Node, opened: time.Now(),
+		definitions: map[string]*definition{}, running: map[string]*execution{},
+		slots: o.maxRuns, freed: make(chan struct{}, 1), registered: make(chan struct{}, 1),
+	}
+	s.ctx, s.stop = context.WithCancelCause(context.Background())
+	s.closed = sync.OnceValue(s.close)
+	var err error
+	if s.tasks, err = sched.New(ctx, db); err != nil {
+		return nil, err
+	}
+	if s.journal, err = workflow.New(ctx, db); err != nil {
+		return nil, err
+	}
+	return s, s.migrate(ctx)
+}
+
+// migrate brings the application's tables up to date.
+func (s *System) migrate(ctx context.Context) error {
+	if s.options.migrations == nil {
+		return nil
+	}
+	steps, err := dbms.LoadMigrations(s.options.migrations, ".", s.db.Status().Engine)
+	if err != nil {
+		return err
+	}
+	return s.db.Migrate(ctx, dbms.Migrations{Owner: "app:" + s.options.app, Application: true, Steps: steps})
+}
+
+// Launch begins to execute: runs that a dead process left, queued ones, and
+// waiting ones whose time has come. Register every workflow before. Start
+// launches too; a second Launch does nothing.
+func (s *System) Launch(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return closedError("dbos.launch")
+	}
+	if s.launched {
+		return nil
+	}
+	_, err := s.db.Update(ctx, s.call("sched.register", abi.System), func(tx dbms.Tx) error {
+		return s.tasks.Register(tx, s.worker)
+	})
+	if err != nil {
+		return err
+	}
+	s.launched = true
+	s.background.Go(s.dispatch)
+	s.background.Go(s.watchCancelled)
+	return nil
+}
+
+func closedError(op string) error {
+	return abi.Errorf(op, abi.Closed, "system", "it has been closed")
+}
+
+// call returns the identity of a procedure call outside of executions.
+func (s *System) call(procedure string, p abi.Principal) abi.Call {
+	return abi.Call{Procedure: procedure, Principal: p}
+}
+
+// closeGrace is how long Close waits for steps that do not heed their
+// context.
+const closeGrace = 10 * time.Second
+
+// Close stops executing and closes the database. Running steps see their
+// context cancelled; runs that did not finish continue when the system is
+// launched again. A step that does not return within ten seconds is left
+// behind, and repeated then.
+func (s *System) Close() error { return s.closed() }
+
+func (s *System) close() error {
+	s.mu.Lock()
+	s.closing = true
+	launched := s.launched
+	s.mu.Unlock()
+	s.stop(errClosing)
+	s.background.Wait()
+	ended := make(chan struct{})
+	go func() { s.executions.Wait(); close(ended) }()
+	var err error
+	select {
+	case <-ended:
+		if launched {
+			_, err = s.db.Update(context.Background(), s.call("sched.retire", abi.System), func(tx dbms.Tx) error {
+				return s.tasks.Retire(tx, s.worker)
+			})
+		}
+	case <-time.After(closeGrace):
+		s.log.Warn("closing while steps are still running", "after", closeGrace)
+	}
+	return errors.Join(err, s.db.Close())
+}
+
+// Status describes a system.
+type Status struct {
+	dbms.Status
+	App      string
+	Version  string // the application's
+	Opened   time.Time
+	Launched bool
+	Runs     map[State]int // unfinished ones by state
+}
+
+// Status returns the system's state.
+func (s *System) Status(ctx context.Context) (Status, error) {
+	s.mu.Lock()
+	st := Status{Status: s.db.Status(), App: s.options.app, Version: s.options.version, Opened: s.opened, Launched: s.launched}
+	s.mu.Unlock()
+	err := s.db.View(ctx, func(tx dbms.Tx) error {
+		counts, err := s.tasks.Count(tx)
+		st.Runs = counts
+		return err
+	})
+	return st, err
+}
+
+type principalKey struct{}
+
+// WithPrincipal returns a context whose calls are made in the name of p.
+func WithPrincipal(ctx context.Context, p abi.Principal) context.Context {
+	return context.WithValue(ctx, principalKey{}, p)
+}
+
+func (s *System) principal(ctx context.Context) abi.Principal {
+	if p, ok := ctx.Value(principalKey{}).(abi.Principal); ok {
+		return p
+	}
+	return s.options.principal
+}

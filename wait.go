@@ -1,0 +1,210 @@
+package dbos
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/dbos-go/dbos/abi"
+	"github.com/dbos-go/dbos/dbms"
+	"github.com/dbos-go/dbos/service/sched"
+	"github.com/dbos-go/dbos/service/workflow"
+)
+
+// linger is how long a run waits in memory before it is parked: its goroutine
+// ends, and it runs again, through its journal, when the wait is over.
+const linger = time.Second
+
+// Sleep waits for d, durably: a run that sleeps for a month survives every
+// restart in it, and wakes at the time that was set when it fell asleep. It
+// returns nil; a run that is cancelled or closed does not return from it.
+func Sleep(ctx Context, d time.Duration) error {
+	e := ctx.execution()
+	step, recorded := e.next(workflow.Sleep, "sleep", nil)
+	var wake time.Time
+	if recorded {
+		if err := replay(e, step, &wake); err != nil {
+			return err
+		}
+	} else if err := e.fallAsleep(step, d, &wake); err != nil {
+		return err
+	}
+	switch rest := time.Until(wake); {
+	case rest > linger:
+		return e.park(&wake, "", never)
+	case rest > 0:
+		e.sleep(rest)
+	}
+	return nil
+}
+
+// fallAsleep records the time of waking. A long sleeper it also parks, in the
+// same transaction; then it does not return.
+func (e *execution) fallAsleep(step *workflow.Step, d time.Duration, wake *time.Time) error {
+	err := e.persist(func() error {
+		_, err := e.sys.db.Update(e.ctx, e.call(e.procedure(step), step.Seq), func(tx dbms.Tx) error {
+			*wake = tx.Now().Add(d)
+			output, err := encode(e.codec, "time", *wake)
+			if err != nil {
+				return err
+			}
+			step.Output = &output
+			if err := e.record(tx, step); err != nil || d <= linger {
+				return err
+			}
+			return e.sys.tasks.Park(tx, e.lease(), wake, "")
+		})
+		return err
+	})
+	if err == nil && d > linger {
+		e.leave()
+	}
+	return err
+}
+
+// never is a wait that only its time ends.
+func never(dbms.Tx) (bool, error) { return false, nil }
+
+// park ends the execution until a time or until there is news of another run,
+// unless ready finds that the wait is over. It returns only in that case.
+func (e *execution) park(until *time.Time, on string, ready func(tx dbms.Tx) (bool, error)) error {
+	over := false
+	err := e.persist(func() error {
+		_, err := e.sys.db.Update(e.ctx, e.call("sched.park", e.seq), func(tx dbms.Tx) error {
+			var err error
+			if over, err = ready(tx); err != nil || over {
+				return err
+			}
+			return e.sys.tasks.Park(tx, e.lease(), until, on)
+		})
+		return err
+	})
+	if err == nil && !over {
+		e.leave()
+	}
+	return err
+}
+
+// await waits for news of a run: a while in memory, by wait, and then parked,
+// until ready says that the wait is over.
+func (e *execution) await(on string, wait func(context.Context) error, ready func(tx dbms.Tx) (bool, error)) error {
+	ctx, cancel := context.WithTimeout(e.ctx, linger)
+	defer cancel()
+	err := wait(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case e.ctx.Err() != nil:
+		e.leave()
+	case ctx.Err() != nil:
+		return e.park(nil, on, ready)
+	}
+	return err
+}
+
+// await waits for news of a run until ready says that the wait is over.
+func (s *System) await(ctx context.Context, on string, ready func(tx dbms.Tx) (bool, error)) error {
+	w := s.db.Watch(sched.NewsOf(on))
+	defer w.Close()
+	for {
+		over := false
+		err := s.db.View(ctx, func(tx dbms.Tx) error {
+			var err error
+			over, err = ready(tx)
+			return err
+		})
+		if err != nil || over {
+			return err
+		}
+		select {
+		case <-w.C():
+		case <-ctx.Done():
+			return abi.Errorf("dbos.wait", abi.KindOf(ctx.Err()), "run "+on, "%w", context.Cause(ctx))
+		case <-s.ctx.Done():
+			return errClosing
+		}
+	}
+}
+
+// SetEvent publishes a value under a key of the run, for GetEvent. Setting it
+// again replaces the value.
+func SetEvent(ctx Context, key string, value any) error {
+	e := ctx.execution()
+	text, err := encode(e.codec, "event "+key, value)
+	if err != nil {
+		return err
+	}
+	step, recorded := e.next(workflow.Event, key, digest(text))
+	if recorded {
+		return nil
+	}
+	return e.commit(e.ctx, step, func(tx dbms.Tx) error {
+		if err := e.sys.journal.Publish(tx, e.task.ID, key, text); err != nil {
+			return err
+		}
+		awaited, err := e.sys.tasks.Awaited(tx, e.task.ID)
+		if err != nil {
+			return err
+		}
+		return e.sys.tasks.News(tx, e.task.ID, awaited)
+	})
+}
+
+// GetEvent returns the value that a run has published under a key, and waits
+// for it until ctx ends. If the run finishes without it, or does not exist,
+// the error is of kind abi.NotFound. With a workflow's Context it is a step.
+func GetEvent[T any](ctx context.Context, s *System, runID, key string) (T, error) {
+	var value T
+	for _, check := range []error{abi.CheckName("dbos.getevent", "run", runID), abi.CheckName("dbos.getevent", "event", key)} {
+		if check != nil {
+			return value, check
+		}
+	}
+	q := &eventQuery{sys: s, run: runID, key: key}
+	e := executionOf(ctx)
+	if e == nil {
+		if err := s.await(ctx, runID, q.ready); err != nil {
+			return value, err
+		}
+		return value, decode(q.codec, "event "+key, q.value, &value)
+	}
+	step, recorded := e.next(workflow.Get, key, digest(runID))
+	if recorded {
+		return value, replay(e, step, &value)
+	}
+	err := e.await(runID, func(ctx context.Context) error { return s.await(ctx, runID, q.ready) }, q.ready)
+	if err == nil {
+		err = decode(q.codec, "event "+key, q.value, &value)
+	}
+	return outcome(e, step, value, err)
+}
+
+// An eventQuery looks for an event of a run.
+type eventQuery struct {
+	sys      *System
+	run, key string
+	codec    Codec
+	value    string
+}
+
+func (q *eventQuery) ready(tx dbms.Tx) (bool, error) {
+	t, err := q.sys.tasks.Get(tx, q.run)
+	if err != nil {
+		return false, err
+	}
+	if q.codec, err = q.sys.codecOf(t); err != nil {
+		return false, err
+	}
+	v, err := q.sys.journal.Published(tx, q.run, q.key)
+	if err != nil {
+		return false, err
+	}
+	if v != nil {
+		q.value = v.Value
+		return true, nil
+	}
+	if t.State.Final() {
+		return false, abi.Errorf("dbos.getevent", abi.NotFound, fmt.Sprintf("event %q of run %s", q.key, q.run), "the run has %s without it", t.State)
+	}
+	return false, nil
+}
