@@ -80,16 +80,22 @@ type StatusResponse struct {
 	Pid int64 `protobuf:"varint,8,opt,name=pid,proto3" json:"pid,omitempty"`
 	// program is the name of the executable.
 	Program string `protobuf:"bytes,9,opt,name=program,proto3" json:"program,omitempty"`
-	// started_at is when it opened its door.
-	StartedAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	// opened_at is when it opened the database.
+	OpenedAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=opened_at,json=openedAt,proto3" json:"opened_at,omitempty"`
 	// last_lsn is the number of the last commit.
 	LastLsn int64 `protobuf:"varint,11,opt,name=last_lsn,json=lastLsn,proto3" json:"last_lsn,omitempty"`
 	// oldest_lsn is where the kept history begins.
 	OldestLsn int64 `protobuf:"varint,12,opt,name=oldest_lsn,json=oldestLsn,proto3" json:"oldest_lsn,omitempty"`
-	// runs counted by state; a state without runs may be missing.
+	// runs counted by state: the unfinished ones. A state without runs may be
+	// missing.
 	Runs []*RunCount `protobuf:"bytes,13,rep,name=runs,proto3" json:"runs,omitempty"`
-	// principal as which the node sees the caller.
-	Principal     string `protobuf:"bytes,14,opt,name=principal,proto3" json:"principal,omitempty"`
+	// app is the application's name.
+	App string `protobuf:"bytes,14,opt,name=app,proto3" json:"app,omitempty"`
+	// app_version is the application's version, or "".
+	AppVersion string `protobuf:"bytes,15,opt,name=app_version,json=appVersion,proto3" json:"app_version,omitempty"`
+	// launched says that the node executes runs; one that has only opened the
+	// database does not.
+	Launched      bool `protobuf:"varint,16,opt,name=launched,proto3" json:"launched,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -187,9 +193,9 @@ func (x *StatusResponse) GetProgram() string {
 	return ""
 }
 
-func (x *StatusResponse) GetStartedAt() *timestamppb.Timestamp {
+func (x *StatusResponse) GetOpenedAt() *timestamppb.Timestamp {
 	if x != nil {
-		return x.StartedAt
+		return x.OpenedAt
 	}
 	return nil
 }
@@ -215,11 +221,25 @@ func (x *StatusResponse) GetRuns() []*RunCount {
 	return nil
 }
 
-func (x *StatusResponse) GetPrincipal() string {
+func (x *StatusResponse) GetApp() string {
 	if x != nil {
-		return x.Principal
+		return x.App
 	}
 	return ""
+}
+
+func (x *StatusResponse) GetAppVersion() string {
+	if x != nil {
+		return x.AppVersion
+	}
+	return ""
+}
+
+func (x *StatusResponse) GetLaunched() bool {
+	if x != nil {
+		return x.Launched
+	}
+	return false
 }
 
 // RunCount says how many runs are in a state.
@@ -282,7 +302,7 @@ var File_dbos_v1_node_proto protoreflect.FileDescriptor
 const file_dbos_v1_node_proto_rawDesc = "" +
 	"\n" +
 	"\x12dbos/v1/node.proto\x12\adbos.v1\x1a\x11dbos/v1/run.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n" +
-	"\rStatusRequest\"\xbe\x03\n" +
+	"\rStatusRequest\"\xed\x03\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1d\n" +
 	"\n" +
@@ -295,15 +315,17 @@ const file_dbos_v1_node_proto_rawDesc = "" +
 	"durability\x12\x12\n" +
 	"\x04node\x18\a \x01(\tR\x04node\x12\x10\n" +
 	"\x03pid\x18\b \x01(\x03R\x03pid\x12\x18\n" +
-	"\aprogram\x18\t \x01(\tR\aprogram\x129\n" +
-	"\n" +
-	"started_at\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12\x19\n" +
+	"\aprogram\x18\t \x01(\tR\aprogram\x127\n" +
+	"\topened_at\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\bopenedAt\x12\x19\n" +
 	"\blast_lsn\x18\v \x01(\x03R\alastLsn\x12\x1d\n" +
 	"\n" +
 	"oldest_lsn\x18\f \x01(\x03R\toldestLsn\x12%\n" +
-	"\x04runs\x18\r \x03(\v2\x11.dbos.v1.RunCountR\x04runs\x12\x1c\n" +
-	"\tprincipal\x18\x0e \x01(\tR\tprincipal\"I\n" +
+	"\x04runs\x18\r \x03(\v2\x11.dbos.v1.RunCountR\x04runs\x12\x10\n" +
+	"\x03app\x18\x0e \x01(\tR\x03app\x12\x1f\n" +
+	"\vapp_version\x18\x0f \x01(\tR\n" +
+	"appVersion\x12\x1a\n" +
+	"\blaunched\x18\x10 \x01(\bR\blaunched\"I\n" +
 	"\bRunCount\x12'\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x11.dbos.v1.RunStateR\x05state\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x03R\x05count2M\n" +
@@ -331,7 +353,7 @@ var file_dbos_v1_node_proto_goTypes = []any{
 	(RunState)(0),                 // 4: dbos.v1.RunState
 }
 var file_dbos_v1_node_proto_depIdxs = []int32{
-	3, // 0: dbos.v1.StatusResponse.started_at:type_name -> google.protobuf.Timestamp
+	3, // 0: dbos.v1.StatusResponse.opened_at:type_name -> google.protobuf.Timestamp
 	2, // 1: dbos.v1.StatusResponse.runs:type_name -> dbos.v1.RunCount
 	4, // 2: dbos.v1.RunCount.state:type_name -> dbos.v1.RunState
 	0, // 3: dbos.v1.NodeService.Status:input_type -> dbos.v1.StatusRequest

@@ -40,6 +40,9 @@ const (
 	RunState_RUN_STATE_FAILED RunState = 5
 	// Finished by a cancellation.
 	RunState_RUN_STATE_CANCELLED RunState = 6
+	// It was running when its process died, and continues when a program
+	// executes runs here again.
+	RunState_RUN_STATE_INTERRUPTED RunState = 7
 )
 
 // Enum value maps for RunState.
@@ -52,6 +55,7 @@ var (
 		4: "RUN_STATE_SUCCEEDED",
 		5: "RUN_STATE_FAILED",
 		6: "RUN_STATE_CANCELLED",
+		7: "RUN_STATE_INTERRUPTED",
 	}
 	RunState_value = map[string]int32{
 		"RUN_STATE_UNSPECIFIED": 0,
@@ -61,6 +65,7 @@ var (
 		"RUN_STATE_SUCCEEDED":   4,
 		"RUN_STATE_FAILED":      5,
 		"RUN_STATE_CANCELLED":   6,
+		"RUN_STATE_INTERRUPTED": 7,
 	}
 )
 
@@ -102,7 +107,7 @@ type Run struct {
 	State RunState `protobuf:"varint,3,opt,name=state,proto3,enum=dbos.v1.RunState" json:"state,omitempty"`
 	// queue that it was put on, or "".
 	Queue string `protobuf:"bytes,4,opt,name=queue,proto3" json:"queue,omitempty"`
-	// priority within its queue; lower goes first.
+	// priority within its queue; higher goes first.
 	Priority int32 `protobuf:"varint,5,opt,name=priority,proto3" json:"priority,omitempty"`
 	// parent is the ID of the run that started this one, or "".
 	Parent string `protobuf:"bytes,6,opt,name=parent,proto3" json:"parent,omitempty"`
@@ -112,7 +117,8 @@ type Run struct {
 	Version string `protobuf:"bytes,8,opt,name=version,proto3" json:"version,omitempty"`
 	// node that executes it, or did last; "" before it first ran.
 	Node string `protobuf:"bytes,9,opt,name=node,proto3" json:"node,omitempty"`
-	// attempt counts executions from 1; more than 1 means that it recovered.
+	// attempt counts executions from 1: each recovery, resumption and awakening
+	// is one more.
 	Attempt int32 `protobuf:"varint,10,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// epoch is the fencing number of its lease.
 	Epoch int32 `protobuf:"varint,11,opt,name=epoch,proto3" json:"epoch,omitempty"`
@@ -131,8 +137,10 @@ type Run struct {
 	FinishedAt *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"`
 	// wake_at is when a sleeping run continues.
 	WakeAt *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=wake_at,json=wakeAt,proto3" json:"wake_at,omitempty"`
-	// waits_for says, in words, what a waiting run waits for.
-	WaitsFor      string `protobuf:"bytes,19,opt,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`
+	// waits_for is the ID of the run whose news a waiting run waits for, or "".
+	WaitsFor string `protobuf:"bytes,19,opt,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`
+	// recoveries counts how often its process died under it.
+	Recoveries    int32 `protobuf:"varint,20,opt,name=recoveries,proto3" json:"recoveries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -298,6 +306,13 @@ func (x *Run) GetWaitsFor() string {
 		return x.WaitsFor
 	}
 	return ""
+}
+
+func (x *Run) GetRecoveries() int32 {
+	if x != nil {
+		return x.Recoveries
+	}
+	return 0
 }
 
 // Failure is an error that was recorded with a run or step.
@@ -651,7 +666,7 @@ type StartRequest struct {
 	Id string `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`
 	// queue to put it on, or "".
 	Queue string `protobuf:"bytes,4,opt,name=queue,proto3" json:"queue,omitempty"`
-	// priority within the queue; lower goes first.
+	// priority within the queue; higher goes first.
 	Priority      int32 `protobuf:"varint,5,opt,name=priority,proto3" json:"priority,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1324,7 +1339,7 @@ var File_dbos_v1_run_proto protoreflect.FileDescriptor
 
 const file_dbos_v1_run_proto_rawDesc = "" +
 	"\n" +
-	"\x11dbos/v1/run.proto\x12\adbos.v1\x1a\x13dbos/v1/error.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xff\x04\n" +
+	"\x11dbos/v1/run.proto\x12\adbos.v1\x1a\x13dbos/v1/error.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9f\x05\n" +
 	"\x03Run\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bworkflow\x18\x02 \x01(\tR\bworkflow\x12'\n" +
@@ -1348,7 +1363,10 @@ const file_dbos_v1_run_proto_rawDesc = "" +
 	"\vfinished_at\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"finishedAt\x123\n" +
 	"\awake_at\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\x06wakeAt\x12\x1b\n" +
-	"\twaits_for\x18\x13 \x01(\tR\bwaitsFor\"K\n" +
+	"\twaits_for\x18\x13 \x01(\tR\bwaitsFor\x12\x1e\n" +
+	"\n" +
+	"recoveries\x18\x14 \x01(\x05R\n" +
+	"recoveries\"K\n" +
 	"\aFailure\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12&\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x12.dbos.v1.ErrorKindR\x04kind\"\xae\x02\n" +
@@ -1408,7 +1426,7 @@ const file_dbos_v1_run_proto_rawDesc = "" +
 	"\vWaitRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\".\n" +
 	"\fWaitResponse\x12\x1e\n" +
-	"\x03run\x18\x01 \x01(\v2\f.dbos.v1.RunR\x03run*\xb1\x01\n" +
+	"\x03run\x18\x01 \x01(\v2\f.dbos.v1.RunR\x03run*\xcc\x01\n" +
 	"\bRunState\x12\x19\n" +
 	"\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10RUN_STATE_QUEUED\x10\x01\x12\x15\n" +
@@ -1416,7 +1434,8 @@ const file_dbos_v1_run_proto_rawDesc = "" +
 	"\x11RUN_STATE_WAITING\x10\x03\x12\x17\n" +
 	"\x13RUN_STATE_SUCCEEDED\x10\x04\x12\x14\n" +
 	"\x10RUN_STATE_FAILED\x10\x05\x12\x17\n" +
-	"\x13RUN_STATE_CANCELLED\x10\x062\xae\x03\n" +
+	"\x13RUN_STATE_CANCELLED\x10\x06\x12\x19\n" +
+	"\x15RUN_STATE_INTERRUPTED\x10\a2\xae\x03\n" +
 	"\n" +
 	"RunService\x126\n" +
 	"\x05Start\x12\x15.dbos.v1.StartRequest\x1a\x16.dbos.v1.StartResponse\x128\n" +
