@@ -31,6 +31,16 @@ func ToValue(arg any) (Value, error) {
 			return nil, nil
 		}
 		return a, nil
+	case *string:
+		if a == nil {
+			return nil, nil
+		}
+		return *a, nil
+	case *time.Time:
+		if a == nil {
+			return nil, nil
+		}
+		return timeValue(*a)
 	case bool:
 		if a {
 			return int64(1), nil

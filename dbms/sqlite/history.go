@@ -305,7 +305,7 @@ func (h *history) trigger(t *table) error {
 	return nil
 }
 
-var triggerKinds = []string{"_insert", "_update", "_rekey", "_delete"}
+var triggerKinds = []string{"_insert", "_update", "_delete"}
 
 func (h *history) dropTriggers(table string) error {
 	for _, kind := range triggerKinds {

@@ -134,9 +134,8 @@ func (t *table) triggers() []string {
 	guard := t.guard()
 	on := " ON " + quote(t.name) + " "
 	return []string{
-		"CREATE TRIGGER " + name("_insert") + " AFTER INSERT" + on + "BEGIN " + guard + t.record("insert") + " END",
-		"CREATE TRIGGER " + name("_update") + " AFTER UPDATE" + on + "WHEN NOT (" + t.rekeyed() + ") BEGIN " + t.record("update") + " END",
-		"CREATE TRIGGER " + name("_rekey") + " AFTER UPDATE" + on + "WHEN " + t.rekeyed() + " BEGIN " + guard + t.recordDelete() + t.record("insert") + " END",
+		"CREATE TRIGGER " + name("_insert") + " AFTER INSERT" + on + "BEGIN " + guard + t.record("'insert'") + " END",
+		"CREATE TRIGGER " + name("_update") + " AFTER UPDATE" + on + "BEGIN " + guard + t.recordRekeyed() + t.record(t.updateOp()) + " END",
 		"CREATE TRIGGER " + name("_delete") + " AFTER DELETE" + on + "BEGIN " + t.recordDelete() + " END",
 	}
 }
@@ -150,6 +149,18 @@ func (t *table) guard() string {
 			literal("NULL in primary key column "+column+" of table "+t.name), quote(column))
 	}
 	return b.String()
+}
+
+// updateOp is the expression for what an update was: one that changes the
+// row's identity is a delete, recorded before, and an insert.
+func (t *table) updateOp() string {
+	return "CASE WHEN " + t.rekeyed() + " THEN 'insert' ELSE 'update' END"
+}
+
+// recordRekeyed is the statement that records the delete of the old identity.
+func (t *table) recordRekeyed() string {
+	names, values := t.oldKey()
+	return "INSERT INTO " + t.history() + " (" + names + ") SELECT " + values + " WHERE " + t.rekeyed() + "; "
 }
 
 // rekeyed is the condition that an update changed the row's identity.
@@ -169,7 +180,8 @@ func (t *table) rekeyed() string {
 	return strings.Join(terms, " OR ")
 }
 
-// record is the statement that records the row as it is after a change.
+// record is the statement that records the row as it is after a change; op is
+// an SQL expression.
 func (t *table) record(op string) string {
 	return "INSERT INTO " + t.history() + " (" + t.names() + ") " + t.values(op) + ";"
 }
@@ -189,7 +201,7 @@ func (t *table) values(op string) string {
 	if t.cascades {
 		return t.selectRow(op) + " WHERE " + t.isNew()
 	}
-	values := []string{"dbos_seq()", literal(op)}
+	values := []string{"dbos_seq()", op}
 	if len(t.key) == 0 {
 		values = append(values, "NEW."+t.rowid)
 	}
@@ -201,7 +213,7 @@ func (t *table) values(op string) string {
 
 // selectRow selects rows of the table as history rows.
 func (t *table) selectRow(op string) string {
-	values := []string{"dbos_seq()", literal(op)}
+	values := []string{"dbos_seq()", op}
 	if len(t.key) == 0 {
 		values = append(values, t.rowid)
 	}
@@ -224,20 +236,26 @@ func (t *table) isNew() string {
 }
 
 func (t *table) recordDelete() string {
-	names := []string{"dbos_seq", "dbos_op"}
-	values := []string{"dbos_seq()", "'delete'"}
+	names, values := t.oldKey()
+	return "INSERT INTO " + t.history() + " (" + names + ") VALUES (" + values + "); "
+}
+
+// oldKey lists the columns and values of a delete's history row.
+func (t *table) oldKey() (names, values string) {
+	n := []string{"dbos_seq", "dbos_op"}
+	v := []string{"dbos_seq()", "'delete'"}
 	if len(t.key) == 0 {
-		names, values = append(names, rowidColumn), append(values, "OLD."+t.rowid)
+		n, v = append(n, rowidColumn), append(v, "OLD."+t.rowid)
 	}
 	for _, column := range t.key {
-		names, values = append(names, quote(column)), append(values, "OLD."+quote(column))
+		n, v = append(n, quote(column)), append(v, "OLD."+quote(column))
 	}
-	return "INSERT INTO " + t.history() + " (" + strings.Join(names, ", ") + ") VALUES (" + strings.Join(values, ", ") + "); "
+	return strings.Join(n, ", "), strings.Join(v, ", ")
 }
 
 // copyRows is the statement that records the rows a table has already.
 func (t *table) copyRows() string {
-	return "INSERT INTO " + t.history() + " (" + t.names() + ") " + t.selectRow("insert")
+	return "INSERT INTO " + t.history() + " (" + t.names() + ") " + t.selectRow("'insert'")
 }
 
 // indexOf returns the position of a column's name, in any case of letters.

@@ -8,22 +8,15 @@ import (
 
 // Finish records a task's outcome and wakes who waits for it.
 func (s *Service) Finish(tx dbms.Tx, l Lease, state State, output, failure *string) error {
-	rows, err := tx.Query(s.q.TaskFinish, l.ID, l.Epoch, string(state), output, failure, tx.Now())
+	n, err := tx.Exec(s.q.TaskFinish, l.ID, l.Epoch, string(state), output, failure, tx.Now())
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	if !rows.Next() {
-		if err := rows.Err(); err != nil {
-			return err
-		}
+	if n == 0 {
 		return fenced("sched.finish", l)
 	}
-	var awaited bool
-	if err := rows.Scan(&awaited); err != nil {
-		return err
-	}
-	if err := rows.Close(); err != nil {
+	awaited, err := s.Awaited(tx, l.ID)
+	if err != nil {
 		return err
 	}
 	tx.Notify(Changed)

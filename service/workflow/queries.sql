@@ -3,6 +3,15 @@
 INSERT INTO wf_step (execution, seq, kind, name, digest, output, error, attempts, started_at, finished_at)
 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
 FROM sched_task WHERE id = $1 AND epoch = $11 AND state = 'running'
+ON CONFLICT DO NOTHING
+
+-- name: step_insert engine: sqlite
+-- The same; but SQLite builds a temporary table for INSERT … SELECT into a
+-- table with triggers, which costs as much again as the insert. Here a lost
+-- lease makes seq NULL, which may not be, and is ignored like a conflict.
+INSERT OR IGNORE INTO wf_step (execution, seq, kind, name, digest, output, error, attempts, started_at, finished_at)
+VALUES ($1, (SELECT $2 FROM sched_task WHERE id = $1 AND epoch = $11 AND state = 'running'),
+    $3, $4, $5, $6, $7, $8, $9, $10)
 
 -- name: step_list
 SELECT seq, kind, name, digest, output, error, attempts, started_at, finished_at
