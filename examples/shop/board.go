@@ -17,6 +17,7 @@ type Board struct {
 	Items   []Item         `json:"items"`
 	Counts  map[string]int `json:"counts"` // orders by state
 	Orders  []OrderState   `json:"orders"` // newest first
+	Journal *Journal       `json:"journal,omitempty"`
 }
 
 // A Process is the running shop.

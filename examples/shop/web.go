@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"embed"
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"net/http"
 	"strings"
@@ -21,10 +22,10 @@ var page embed.FS
 // A web serves the shop's page and what it calls.
 //
 //	GET  /              the page
-//	GET  /live          a Board, again at every change (server-sent events)
+//	GET  /live          a Board, again at every change (server-sent events);
+//	                    with ?journal=ID the Journal of that order too
 //	POST /orders        an Order: 202 with its ID once it is on disk
 //	GET  /orders/{id}   a Journal
-//	GET  /orders/{id}/live  the Journal, again at every change
 //	POST /crash         kills the process
 type web struct {
 	shop     *Shop
@@ -42,10 +43,9 @@ func (web *web) handler() (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /", http.FileServerFS(files))
-	mux.HandleFunc("GET /live", web.liveBoard)
+	mux.HandleFunc("GET /live", web.live)
 	mux.HandleFunc("POST /orders", web.order)
 	mux.HandleFunc("GET /orders/{id}", web.journal)
-	mux.HandleFunc("GET /orders/{id}/live", web.liveJournal)
 	mux.HandleFunc("POST /crash", func(http.ResponseWriter, *http.Request) { web.crash() })
 	return http.NewCrossOriginProtection().Handler(guarded(mux)), nil
 }
@@ -94,19 +94,18 @@ func (web *web) journal(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, j)
 }
 
-func (web *web) liveJournal(w http.ResponseWriter, r *http.Request) {
-	id := r.PathValue("id")
-	if _, err := web.shop.journal(r.Context(), id); err != nil {
-		refuse(w, err)
-		return
-	}
-	web.stream(w, r, func(ctx context.Context) (any, error) { return web.shop.journal(ctx, id) })
-}
-
-func (web *web) liveBoard(w http.ResponseWriter, r *http.Request) {
+func (web *web) live(w http.ResponseWriter, r *http.Request) {
+	opened := r.URL.Query().Get("journal")
 	web.stream(w, r, func(ctx context.Context) (any, error) {
 		board := Board{Process: web.process, Payment: web.payments.state()}
-		err := web.shop.readBoard(ctx, &board)
+		if err := web.shop.readBoard(ctx, &board); err != nil || opened == "" {
+			return board, err
+		}
+		journal, err := web.shop.journal(ctx, opened)
+		if errors.Is(err, abi.NotFound) {
+			return board, nil
+		}
+		board.Journal = &journal
 		return board, err
 	})
 }
