@@ -97,6 +97,10 @@ func TestExceptions(t *testing.T) {
 	expectOne(t, check(t, fsys, []exception{arrow}), "")
 	expectOne(t, check(t, fsys, []exception{unexplained}), "gives no reason")
 	expectOne(t, check(t, clean(), []exception{arrow}), "nothing needs the exception")
+	arrow.tests = true
+	if got := check(t, fsys, []exception{arrow}); len(got) != 2 || !strings.Contains(got[0], "services do not import one another") {
+		t.Errorf("an exception for tests in a file that is none: %q", got)
+	}
 }
 
 func check(t *testing.T, fsys fstest.MapFS, allowed []exception) []string {
