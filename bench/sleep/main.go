@@ -30,7 +30,7 @@ func main() {
 	var s settings
 	flag.IntVar(&s.Sleepers, "sleepers", 100_000, "workflows that sleep")
 	flag.IntVar(&s.Woken, "woken", 200, "further workflows that sleep for -nap and wake")
-	flag.DurationVar(&s.Nap, "nap", time.Second, "how long these sleep")
+	flag.DurationVar(&s.Nap, "nap", 2*time.Second, "how long these sleep; the SDK waits up to a second in memory")
 	flag.StringVar(&s.dir, "dir", os.TempDir(), "directory for the data directory")
 	flag.BoolVar(&s.json, "json", false, "print JSON instead of Markdown")
 	flag.Parse()
@@ -44,6 +44,7 @@ func main() {
 type state struct {
 	Moment     string `json:"moment"`
 	Resident   int64  `json:"resident_bytes"`
+	Heap       int64  `json:"go_heap_bytes"` // live objects of Go; most of the rest is SQLite's page caches
 	Goroutines int    `json:"goroutines"`
 	Sleeping   int64  `json:"sleeping"`
 	Rows       int64  `json:"rows"` // tasks and journal
@@ -84,9 +85,9 @@ func run(ctx context.Context, s settings, w io.Writer) error {
 
 func (r *report) print(w io.Writer) {
 	r.Machine.Print(w)
-	table := measure.Table{Header: []string{"moment", "resident", "goroutines", "sleeping", "rows", "on disk"}}
+	table := measure.Table{Header: []string{"moment", "resident", "of it Go objects", "goroutines", "sleeping", "rows", "on disk"}}
 	for _, s := range r.States {
-		table.Add(s.Moment, measure.Bytes(s.Resident), fmt.Sprint(s.Goroutines), fmt.Sprint(s.Sleeping), fmt.Sprint(s.Rows), measure.Bytes(s.Disk))
+		table.Add(s.Moment, measure.Bytes(s.Resident), measure.Bytes(s.Heap), fmt.Sprint(s.Goroutines), fmt.Sprint(s.Sleeping), fmt.Sprint(s.Rows), measure.Bytes(s.Disk))
 	}
 	table.Print(w)
 	fmt.Fprintf(w, "%d workflows were started and asleep after %v. With them asleep, %d others woke from %v of sleep late by %v (p50), %v (p99). Opening the directory again and launching took %v. Resident memory was %s at most.\n",

@@ -88,7 +88,7 @@ func (r *report) reopen(ctx context.Context, dir string) (err error) {
 
 // look records what the process holds now.
 func (r *report) look(ctx context.Context, n *node, moment string) error {
-	s := state{Moment: moment, Resident: measure.Resident(), Goroutines: runtime.NumGoroutine()}
+	s := state{Moment: moment, Resident: measure.Resident(), Heap: measure.Heap(), Goroutines: runtime.NumGoroutine()}
 	var err error
 	if s.Disk, err = measure.DiskSize(n.dir); err != nil {
 		return err

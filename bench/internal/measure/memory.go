@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -14,6 +15,14 @@ import (
 func Resident() int64 {
 	debug.FreeOSMemory()
 	return status("VmRSS")
+}
+
+// Heap returns the bytes of Go objects in use. SQLite's memory is not among
+// them: its translation to Go has an allocator of its own.
+func Heap() int64 {
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
 }
 
 // PeakResident returns the largest resident memory that this process had.

@@ -73,6 +73,9 @@ func TestResident(t *testing.T) {
 	if grown := status("VmRSS") - before; grown < 48<<20 {
 		t.Errorf("resident memory grew by %d bytes with 64 MiB in use", grown)
 	}
+	if heap := Heap(); heap < int64(len(block)) {
+		t.Errorf("the heap holds %d bytes, less than the block in use", heap)
+	}
 	if PeakResident() < before {
 		t.Errorf("the peak %d is below what was resident before, %d", PeakResident(), before)
 	}
