@@ -4,7 +4,7 @@ CREATE TABLE sched_task (
     id TEXT NOT NULL UNIQUE,
     name TEXT NOT NULL, -- of the workflow
     queue TEXT NOT NULL, -- '' for none
-    state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'waiting', 'succeeded', 'failed', 'cancelled')),
+    state TEXT NOT NULL, -- queued, running, waiting; or finally succeeded, failed, cancelled
     priority INTEGER NOT NULL, -- higher goes first
     codec TEXT NOT NULL, -- of input and output, and of the journal
     input TEXT NOT NULL,
