@@ -1,0 +1,66 @@
+package dbmstest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/dbos-go/dbos/dbms"
+)
+
+// An Engine is what is examined.
+type Engine struct {
+	// Name is the engine's name, as dbms.Query.Text and dbms.Status know it.
+	Name string
+	// Open opens the database that belongs to a directory, which exists and
+	// is empty the first time. Opened again after Close, or after the death
+	// of the process that had it, it is the same database.
+	Open func(ctx context.Context, dir string, o dbms.Options) (dbms.DB, error)
+	// Dialect is the engine's SQL where it is its own.
+	Dialect Dialect
+	// Directory says that the directory holds the data, and that one process
+	// at a time may have it open. Such an engine is examined with a full
+	// disk and with a second owner.
+	Directory bool
+}
+
+// Examine runs the whole examination as subtests of t. With -short it does so
+// in fewer rounds.
+func Examine(t *testing.T, e Engine) {
+	for _, subject := range []struct {
+		name    string
+		examine func(*testing.T, Engine)
+	}{
+		{"Atomicity", examineAtomicity},
+		{"Group", examineGroup},
+		{"Timeout", examineTimeout},
+		{"Bank", examineBank},
+		{"Histories", examineHistories},
+		{"Changes", examineChanges},
+		{"ChangesOfCases", examineCases},
+		{"ChangesInOrder", examineFeed},
+		{"Calls", examineCalls},
+		{"Clock", examineClock},
+		{"Trim", examineTrim},
+		{"Notify", examineNotify},
+		{"View", examineView},
+		{"Interrupt", examineInterrupt},
+		{"Statements", examineStatements},
+		{"Values", examineValues},
+		{"Migrate", examineMigrate},
+		{"Rights", examineRights},
+		{"Misuse", examineMisuse},
+		{"Close", examineClose},
+		{"Crash", examineCrash},
+		{"Disk", examineDisk},
+	} {
+		t.Run(subject.name, func(t *testing.T) { subject.examine(t, e) })
+	}
+}
+
+// rounds is n, or a fraction of it with -short.
+func rounds(n int) int {
+	if testing.Short() {
+		return max(1, n/4)
+	}
+	return n
+}
