@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/dbos-go/dbos"
+	"github.com/dbos-go/dbos/client"
+	"github.com/dbos-go/dbos/server"
+)
+
+// TestMain lets the scripts run two programs: dbos, and a small application.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"dbos": main,
+		"shop": shop,
+	})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("DBOS_DATA", filepath.Join(env.WorkDir, "data"))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"await": await,
+			"scrub": scrub,
+		},
+		UpdateScripts: os.Getenv("UPDATE") != "",
+	})
+}
+
+// shop is an application whose workflows end in every way:
+//
+//	shop [-quiet] [-once]
+//
+// -quiet opens no door; -once ends when nothing is unfinished.
+func shop() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := serveShop(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func serveShop(ctx context.Context, args []string) error {
+	sys, err := dbos.Open(ctx, os.Getenv("DBOS_DATA"))
+	if err != nil {
+		return err
+	}
+	defer sys.Close()
+	err = sys.Update(ctx, "shop.create", func(tx *dbos.Tx) error {
+		_, err := tx.Exec("create table if not exists stock (item text primary key, n integer) strict")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := dbos.NewQueue(ctx, sys, "slow", dbos.Concurrency(1)); err != nil {
+		return err
+	}
+	defineWorkflows(sys)
+	if err := sys.Launch(ctx); err != nil {
+		return err
+	}
+	if len(args) == 0 || args[0] != "-quiet" {
+		door, err := server.Serve(sys)
+		if err != nil {
+			return err
+		}
+		defer door.Close()
+	}
+	if err := os.WriteFile("shop.ready", nil, 0o600); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+type order struct {
+	Item  string `json:"item"`
+	Count int    `json:"count"`
+}
+
+func defineWorkflows(sys *dbos.System) {
+	dbos.Workflow(sys, "checkout", func(ctx dbos.Context, o order) (string, error) {
+		_, err := dbos.Transaction(ctx, "reserve", func(tx *dbos.Tx) (int64, error) {
+			return tx.Exec("update stock set n = n - $1 where item = $2", o.Count, o.Item)
+		})
+		if err != nil {
+			return "", err
+		}
+		if err := dbos.SetEvent(ctx, "progress", "reserved"); err != nil {
+			return "", err
+		}
+		tries := 0
+		_, err = dbos.Step(ctx, "charge", func(context.Context) (int, error) {
+			if tries++; tries < 2 {
+				return 0, errors.New("the bank is closed")
+			}
+			if o.Item == "gold" {
+				return 0, errors.New("card refused")
+			}
+			return o.Count * 10, nil
+		}, dbos.Retry{Attempts: 2, Backoff: time.Millisecond})
+		return "receipt for " + o.Item, err
+	})
+	dbos.Workflow(sys, "remind", func(ctx dbos.Context, d time.Duration) (string, error) {
+		return "awake", dbos.Sleep(ctx, d)
+	})
+}
+
+// await waits until the application answers at its door (await door), until it
+// is ready without one (await ready), or until a file has so many lines
+// (await lines FILE N).
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for !awaited(ts, args) {
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			ts.Fatalf("%v did not happen", args)
+		}
+	}
+}
+
+func awaited(ts *testscript.TestScript, args []string) bool {
+	switch args[0] {
+	case "door":
+		node, err := client.Dial(context.Background(), ts.Getenv("DBOS_DATA"))
+		if err == nil {
+			node.Close()
+		}
+		return err == nil
+	case "file":
+		_, err := os.Stat(ts.MkAbs(args[1]))
+		return err == nil
+	}
+	ts.Fatalf("await what? %v", args)
+	return false
+}
+
+// scrub rewrites a file with what differs from run to run replaced.
+func scrub(ts *testscript.TestScript, neg bool, args []string) {
+	for _, name := range args {
+		text := ts.ReadFile(name)
+		for _, r := range scrubbers {
+			text = r.pattern.ReplaceAllString(text, r.with)
+		}
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o600))
+	}
+}
+
+var scrubbers = []struct {
+	pattern *regexp.Regexp
+	with    string
+}{
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z`), "TIME"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\d [0-9:.]+ [-+]\d\d:\d\d`), "TIME"},
+	{regexp.MustCompile(`(now|\d+[smhd] ago)\b`), "AGO"},
+	{regexp.MustCompile(`\+?\d+(\.\d)?(µs|ms|s)\b`), "TOOK"},
+	{regexp.MustCompile(`os:[^" ]+`), "USER"},
+	{regexp.MustCompile(`("node": "|node +)[^"\n]+`), "${1}NODE"},
+	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`), "UUID"},
+	{regexp.MustCompile(` +`), " "}, // their widths differ too
+}
