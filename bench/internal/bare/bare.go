@@ -38,7 +38,7 @@ type DB struct {
 // write-ahead log at which it is copied into the file.
 func Open(dir string, durability dbms.Durability, schema string) (*DB, error) {
 	conn, err := sqlite.OpenConn("file:"+filepath.Join(dir, "bare.db")+"?vfs=unix-excl",
-		sqlite.OpenReadWrite|sqlite.OpenCreate|sqlite.OpenURI|sqlite.OpenNoMutex)
+		sqlite.OpenReadWrite|sqlite.OpenCreate|sqlite.OpenURI)
 	if err != nil {
 		return nil, err
 	}
