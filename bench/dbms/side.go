@@ -72,11 +72,7 @@ func (r run) engine(ctx context.Context, noHistory bool) (result measure.Result,
 		return result, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	err = db.Migrate(ctx, dbms.Migrations{
-		Owner: "app:bench", Application: true,
-		Steps: []dbms.Migration{{Version: 1, Name: "init", SQL: r.workload.schema}},
-	})
-	if err != nil {
+	if err := migrate(ctx, db, r.workload); err != nil {
 		return result, err
 	}
 	call := abi.Call{Procedure: "bench." + r.workload.name, Principal: "bench"}
@@ -88,6 +84,14 @@ func (r run) engine(ctx context.Context, noHistory bool) (result measure.Result,
 			return r.workload.engine(tx, int64(caller), done[caller].n)
 		})
 		return err
+	})
+}
+
+// migrate makes the workload's tables.
+func migrate(ctx context.Context, db dbms.DB, w workload) error {
+	return db.Migrate(ctx, dbms.Migrations{
+		Owner: "app:bench", Application: true,
+		Steps: []dbms.Migration{{Version: 1, Name: "init", SQL: w.schema}},
 	})
 }
 

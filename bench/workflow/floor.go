@@ -80,11 +80,11 @@ func (l load) schema(ctx context.Context) (text string, err error) {
 
 const (
 	taskInsert = `INSERT INTO sched_task (id, name, queue, state, priority, codec, input, principal, version, worker,
-	epoch, attempt, created_at, started_at) VALUES (?, 'bench', '', 'running', 0, 'json', '1', '', '', 'node/1/0', 1, 1, ?2, ?2)`
+	epoch, attempt, created_at, started_at) VALUES (?1, 'bench', '', 'running', 0, 'json', '1', '', '', 'node/1/0', 1, 1, ?2, ?2)`
 	stepInsert = `INSERT INTO wf_step (execution, seq, kind, name, output, attempts, started_at, finished_at)
-	VALUES (?, ?, 'step', 'step', '1', 1, ?3, ?3)`
+	VALUES (?1, ?2, 'step', 'step', '1', 1, ?3, ?3)`
 	taskFinish = `UPDATE sched_task SET state = 'succeeded', output = '1', finished_at = ?2, worker = NULL
-	WHERE id = ? AND epoch = 1 AND state = 'running'`
+	WHERE id = ?1 AND epoch = 1 AND state = 'running'`
 )
 
 // writes are the statements of the floor.
