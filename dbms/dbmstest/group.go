@@ -1,6 +1,7 @@
 package dbmstest
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -61,8 +62,19 @@ func runOne(t *testing.T, d *database, random *rand.Rand, faults []fault, id int
 		wantKind(t, o.err, abi.Timeout, "a function that never returns")
 		return o.ok()
 	}
-	if random.IntN(2) == 0 {
+	switch random.IntN(4) {
+	case 0, 1:
 		return attempt(t.Context(), d, call, work).ok()
+	case 2:
+		ctx, cancel := context.WithCancel(t.Context())
+		o := attempt(ctx, d, call, func(tx dbms.Tx) error {
+			defer cancel() // too late to stop it, also if it has to run again
+			return work(tx)
+		})
+		if o.err != nil && abi.KindOf(o.err) != abi.Timeout {
+			t.Errorf("transaction %d, whose context ended with its function: %v", id, o.err)
+		}
+		return o.ok()
 	}
 	f := faults[random.IntN(len(faults))]
 	ctx, fn := f.spoil(work)

@@ -3,6 +3,7 @@ package dbmstest
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -79,13 +80,14 @@ func examineInterrupted(t *testing.T, d *database, call func(context.Context, fu
 // context ends.
 func examineCancelWaiting(t *testing.T, d *database) {
 	inside, leave := make(chan struct{}), make(chan struct{})
+	enter := sync.OnceFunc(func() { close(inside) })
 	first := make(chan outcome, 1)
 	go func() {
 		first <- attempt(context.Background(), d, examiner, func(tx dbms.Tx) error {
 			if err := run("UPDATE total SET n = n + 1")(tx); err != nil {
 				return err
 			}
-			close(inside)
+			enter()
 			<-leave
 			return nil
 		})

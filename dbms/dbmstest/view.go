@@ -80,14 +80,14 @@ func examineReadYourWrites(t *testing.T, d *database) {
 func examineNoWait(t *testing.T, d *database) {
 	before := d.integer("SELECT n FROM total")
 	inside, leave := make(chan struct{}), make(chan struct{})
-	var once sync.Once
+	enter := sync.OnceFunc(func() { close(inside) })
 	updated := make(chan error, 1)
 	go func() {
 		_, err := d.Update(t.Context(), examiner, func(tx dbms.Tx) error {
 			if err := run("UPDATE total SET n = n + 100")(tx); err != nil {
 				return err
 			}
-			once.Do(func() { close(inside) })
+			enter()
 			<-leave
 			return nil
 		})
