@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/dbos-go/dbos/abi"
@@ -89,7 +90,7 @@ func report(w io.Writer, err error) {
 		list = joined.Unwrap()
 	}
 	for _, err := range list {
-		fmt.Fprintln(w, "shop:", err)
+		fmt.Fprintln(w, "shop:", strings.TrimPrefix(err.Error(), "shop: "))
 		if hint := abi.HintOf(err); hint != "" {
 			fmt.Fprintln(w, "      hint:", hint)
 		}

@@ -66,12 +66,16 @@ func parseOrders(name string, text []byte, catalogue []string) ([]Order, error) 
 	return p.orders, nil
 }
 
-// atLine is the error of a line, with the hint of its cause.
+// atLine is the error of a line: it names the field too, and has the hint.
 func atLine(file string, number int, err error) error {
-	return &abi.Error{
+	at := &abi.Error{
 		Op: "shop.orders", Kind: abi.Invalid, Resource: fmt.Sprintf("%s:%d", file, number),
 		Hint: abi.HintOf(err), Err: err,
 	}
+	if e, ok := errors.AsType[*abi.Error](err); ok {
+		at.Err = fmt.Errorf("%s: %w", e.Resource, e.Err)
+	}
+	return at
 }
 
 // An orderParser collects orders line by line.

@@ -21,9 +21,11 @@ type Settings struct {
 func (s Settings) Check() error {
 	switch {
 	case s.Latency < 0 || s.Latency > time.Minute:
-		return abi.Errorf("payment.settings", abi.Invalid, "latency", "%v is outside 0s to 1m", s.Latency)
+		return abi.Errorf("payment.settings", abi.Invalid, "latency", "%v is outside 0s to 1m", s.Latency).
+			WithHint("give a duration such as 200ms")
 	case !(s.Failures >= 0 && s.Failures <= 1):
-		return abi.Errorf("payment.settings", abi.Invalid, "failures", "%v is outside 0 to 1", s.Failures)
+		return abi.Errorf("payment.settings", abi.Invalid, "failures", "%v is outside 0 to 1", s.Failures).
+			WithHint("give a share of the requests, such as 0.2")
 	}
 	return nil
 }

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/dbos-go/dbos/abi"
+)
+
+func TestFlags(t *testing.T) {
+	dir := t.TempDir()
+	c, err := parseFlags([]string{"-data", dir, "-latency", "5ms", "-failures", "0.5"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(c.address) != "unix:"+filepath.Join(dir, "payment.sock") || c.ledger() != filepath.Join(dir, "payments.jsonl") {
+		t.Errorf("%+v", c)
+	}
+	if got, err := parsePaymentFlags(c.paymentCommand("shop")[2:], nil); err != nil ||
+		got.Address != c.address || got.Ledger != c.ledger() || got.Settings != c.settings {
+		t.Errorf("the payment service would get %+v, %v; want what is in %+v", got, err, c)
+	}
+}
+
+func TestBadFlags(t *testing.T) {
+	tests := [][]string{
+		{"-nonsense"},
+		{"stray"},
+		{"-generate", "0"},
+		{"-generate", "-1"},
+		{"-generate", "x"},
+		{"-generate", "10", "-orders", "f"},
+		{"-orders", ""},
+		{"-orders", "f", "-addr", ":1"},
+		{"-json"},
+		{"-data", ""},
+		{"-data", "/" + strings.Repeat("long/", 30)},
+		{"-tills", "0"},
+		{"-tills", "1001"},
+		{"-payment", "nowhere"},
+		{"-latency", "-1s"},
+		{"-latency", "2m"},
+		{"-failures", "1.01"},
+		{"-failures", "NaN"},
+	}
+	for _, args := range tests {
+		if _, err := parseFlags(args, nil); !errors.Is(err, abi.Invalid) || abi.HintOf(err) == "" {
+			t.Errorf("%q: %v, want abi.Invalid with a hint", args, err)
+		}
+	}
+	for _, args := range [][]string{{"-x"}, {"stray"}, {"-linger", "0"}} {
+		if _, err := parsePaymentFlags(args, nil); !errors.Is(err, abi.Invalid) {
+			t.Errorf("payment %q: %v, want abi.Invalid", args, err)
+		}
+	}
+}
+
+func TestHelp(t *testing.T) {
+	var out strings.Builder
+	if _, err := parseFlags([]string{"-h"}, &out); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("-h: %v", err)
+	}
+	if _, err := parsePaymentFlags([]string{"-h"}, &out); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("payment -h: %v", err)
+	}
+	for _, want := range []string{"-orders", "-generate", "-data", "shop payment", "-linger", "dbos ps"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the help does not name %s:\n%s", want, &out)
+		}
+	}
+}
