@@ -69,10 +69,13 @@ func New(dial func(context.Context) (net.Conn, error)) *Client {
 	}}
 	h := &http.Client{Transport: c.transport}
 	const base = "http://node" // the socket is the address
-	limit := connect.WithReadMaxBytes(maxMessage)
-	c.runs = dbosv1connect.NewRunServiceClient(h, base, limit)
-	c.sql = dbosv1connect.NewSqlServiceClient(h, base, limit)
-	c.node = dbosv1connect.NewNodeServiceClient(h, base, limit)
+	options := connect.WithClientOptions(
+		connect.WithReadMaxBytes(maxMessage),
+		connect.WithAcceptCompression("gzip", nil, nil), // costs more than a local socket
+	)
+	c.runs = dbosv1connect.NewRunServiceClient(h, base, options)
+	c.sql = dbosv1connect.NewSqlServiceClient(h, base, options)
+	c.node = dbosv1connect.NewNodeServiceClient(h, base, options)
 	return c
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 
 	"connectrpc.com/connect"
 
@@ -41,20 +43,34 @@ func rebuild(procedure string, err error) error {
 			return fromDetail(detail)
 		}
 	}
+	return fromConnect(procedure, wire)
+}
+
+// fromConnect classifies an error that Connect itself made.
+func fromConnect(procedure string, wire *connect.Error) error {
 	e := &abi.Error{Op: "client.call", Kind: kinds[wire.Code()], Err: wire.Unwrap()}
 	switch {
+	case errors.Is(wire, context.Canceled):
+		e.Kind = abi.Canceled
+	case errors.Is(wire, context.DeadlineExceeded):
+		e.Kind = abi.Timeout
 	case wire.Code() == connect.CodeUnimplemented:
 		e.Resource = "call " + procedure
 		e.Hint = "the node runs another version of DBOS than this client; dbos status shows it"
-	case errors.Is(e.Err, context.Canceled):
-		e.Kind = abi.Canceled
 	case e.Kind == abi.Exhausted:
 		e.Hint = "send or ask for less at once"
-	case e.Kind == abi.Unavailable:
-		e.Resource = "node"
+	case e.Kind == abi.Unavailable, broken(wire):
+		e.Kind, e.Resource = abi.Unavailable, "connection to the node"
 		e.Hint = "see whether the program that owns the data directory still runs"
 	}
 	return e
+}
+
+// broken reports whether an error is that of a connection which ended in the
+// middle of a message. Connect calls that an error of the protocol.
+func broken(err error) bool {
+	_, network := errors.AsType[net.Error](err)
+	return network || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed)
 }
 
 func fromDetail(d *dbosv1.Error) error {
@@ -69,4 +85,25 @@ func fromDetail(d *dbosv1.Error) error {
 func noNode(dir string, err error) error {
 	return abi.Errorf("client.dial", abi.Unavailable, fmt.Sprintf("data directory %s", dir), "no node answers at its door: %w", err).
 		WithHint("start the program that uses the directory; to answer, it has to call server.Serve")
+}
+
+// ended returns why a stream that should go on has ended.
+func ended(err error) error {
+	if err == nil {
+		return connect.NewError(connect.CodeUnavailable, io.ErrUnexpectedEOF)
+	}
+	return cut(err)
+}
+
+// cut returns the error of a stream: one that the node did not send, such as
+// a reset, says that the node or the connection has gone.
+func cut(err error) error {
+	if err == nil || connect.IsWireError(err) {
+		return err
+	}
+	switch connect.CodeOf(err) {
+	case connect.CodeInternal, connect.CodeUnknown, connect.CodeInvalidArgument:
+		return connect.NewError(connect.CodeUnavailable, err)
+	}
+	return err
 }

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"io"
 
 	"connectrpc.com/connect"
 
@@ -51,7 +50,7 @@ func (r *Rows) Columns() []string { return r.columns }
 func (r *Rows) Next() bool {
 	for len(r.batch) == 0 {
 		if !r.stream.Receive() {
-			r.err = rebuild(dbosv1connect.SqlServiceQueryProcedure, r.stream.Err())
+			r.err = rebuild(dbosv1connect.SqlServiceQueryProcedure, cut(r.stream.Err()))
 			return false
 		}
 		r.batch = r.stream.Msg().GetRows().GetRows()
@@ -110,12 +109,4 @@ func encode(args []any) ([]*dbosv1.Value, error) {
 		return nil, abi.Errorf("client.encode", abi.Invalid, "arguments", "%w", err)
 	}
 	return row.Values, nil
-}
-
-// ended returns why a stream that should go on has ended.
-func ended(err error) error {
-	if err == nil {
-		return connect.NewError(connect.CodeUnavailable, io.ErrUnexpectedEOF)
-	}
-	return err
 }
