@@ -38,6 +38,25 @@ type Call struct {
 // queue, event or execution. A longer one is refused with Invalid.
 const MaxName = 255
 
+// Check returns nil if the call can be recorded: its names must be names
+// (CheckName), and all but Procedure may be empty.
+func (c *Call) Check(op string) error {
+	if err := CheckName(op, "procedure", c.Procedure); err != nil {
+		return err
+	}
+	for _, n := range [...]struct{ sort, name string }{
+		{"principal", string(c.Principal)}, {"execution", c.Execution}, {"node", c.Node},
+	} {
+		if n.name == "" {
+			continue
+		}
+		if err := CheckName(op, n.sort, n.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // CheckName returns nil if name can name a resource of the given sort
 // ("workflow", "queue", …): 1 to MaxName bytes of valid UTF-8 without control
 // characters. Otherwise it returns an Error of kind Invalid that says what is

@@ -21,6 +21,7 @@ func isReserved(table string) bool {
 var readPragmas = []string{
 	"table_info", "table_xinfo", "table_list", "index_list", "index_info",
 	"index_xinfo", "foreign_key_list", "foreign_key_check", "data_version",
+	"quick_check", "integrity_check", // SQLite runs the first itself in ALTER TABLE
 }
 
 // ddl is a change of a definition that a statement will make.
@@ -109,7 +110,7 @@ func forbidden(action sqlite.Action) (why, hint string) {
 // forbiddenName says that one of the names is reserved, if so.
 func forbiddenName(names ...string) (why, hint string) {
 	for _, name := range names {
-		if isReserved(name) {
+		if isReserved(name) && name != "sqlite_sequence" { // that is made by AUTOINCREMENT
 			return fmt.Sprintf("the name %s is the system's", name),
 				"names beginning with " + strings.Join(reserved, ", ") + " are reserved; choose another"
 		}

@@ -26,6 +26,7 @@ type conn struct {
 	queries map[*dbms.Query]*statement // services' statements, kept for ever
 	texts   map[string]*list.Element   // applications' statements, of *statement
 	recent  *list.List                 // texts by last use, newest first
+	schema  int64                      // SQLite's version of the definitions that they were compiled for
 	// interrupt stops running and later statements when it is closed.
 	interrupt chan struct{}
 }
@@ -65,17 +66,6 @@ func fileURI(dir string) string {
 	return "file:" + escaped + "?vfs=unix-excl"
 }
 
-// numbers defines the function that the history triggers call for the number
-// of a change. A connection that only reads needs it to compile statements.
-func (c *conn) numbers(next func() int64) error {
-	return sqlError("sqlite.open", c.raw.CreateFunction("dbos_seq", &sqlite.FunctionImpl{
-		AllowIndirect: true,
-		Scalar: func(sqlite.Context, []sqlite.Value) (sqlite.Value, error) {
-			return sqlite.IntegerValue(next()), nil
-		},
-	}))
-}
-
 // rearm makes the connection usable again after an interrupt.
 func (c *conn) rearm() {
 	c.interrupt = make(chan struct{})
@@ -83,13 +73,29 @@ func (c *conn) rearm() {
 }
 
 func (c *conn) close() error {
+	c.forget()
+	return c.raw.Close()
+}
+
+// forget empties the caches after a change of definitions: a statement that
+// was compiled before it may do other things, or have other columns, after it.
+// Statements in use are finalized when they are released.
+func (c *conn) forget() {
+	drop := func(s *statement) {
+		s.kept = false
+		if !s.busy {
+			s.raw.Finalize()
+		}
+	}
 	for _, s := range c.queries {
-		s.raw.Finalize()
+		drop(s)
 	}
 	for _, e := range c.texts {
-		e.Value.(*statement).raw.Finalize()
+		drop(e.Value.(*statement))
 	}
-	return c.raw.Close()
+	clear(c.queries)
+	clear(c.texts)
+	c.recent.Init()
 }
 
 // prepare returns the query's statement, ready to be bound. If the one that
@@ -120,8 +126,9 @@ func (c *conn) prepare(q *dbms.Query) (*statement, error) {
 // keep puts a fresh statement in its cache, unless one is there.
 func (c *conn) keep(q *dbms.Query, s *statement) {
 	switch {
-	case s.ddl != nil:
-		// Once is enough, and DDL is never run twice alike.
+	case s.ddl != nil || !s.writes && len(s.columns) == 0:
+		// Definitions are not changed twice alike. The second kind is one
+		// that does nothing today, such as CREATE TABLE IF NOT EXISTS.
 	case !q.Application:
 		if c.queries[q] == nil && q.Name != dbms.SystemName {
 			c.queries[q] = s

@@ -105,8 +105,7 @@ func writerPragmas(d dbms.Durability) []string {
 // bootstrap creates the engine's own tables and reads where history stands.
 func (db *DB) bootstrap() error {
 	w := db.writer
-	err := w.conn.numbers(func() int64 { w.seq++; return w.seq })
-	if err != nil {
+	if err := w.conn.numbers(&w.numbers); err != nil {
 		return err
 	}
 	for _, sql := range ownTables {
@@ -127,7 +126,7 @@ func (db *DB) bootstrap() error {
 
 // Update implements dbms.DB.
 func (db *DB) Update(ctx context.Context, call abi.Call, fn func(dbms.Tx) error) (dbms.LSN, error) {
-	if err := abi.CheckName("dbms.update", "procedure", call.Procedure); err != nil {
+	if err := call.Check("dbms.update"); err != nil {
 		return 0, err
 	}
 	r := &request{ctx: ctx, call: call, fn: fn, done: donePool.Get().(chan struct{})}

@@ -4,8 +4,7 @@
 // One writer goroutine runs transaction functions one after the other, to
 // completion, as H-Store and VoltDB run stored procedures: that is
 // serializability without locks. It takes everything that is waiting, runs it
-// inside one SQLite transaction (a savepoint for each function, opened at its
-// first write), commits once and then acknowledges all of them: group commit.
+// inside one SQLite transaction, commits once and then acknowledges all of them: group commit.
 // Readers use snapshot connections of their own and never wait for it.
 //
 // docs/design/sqlite.md says why, and why not otherwise.

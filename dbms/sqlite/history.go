@@ -127,53 +127,83 @@ func (h *history) switchTo(on bool) error {
 func (h *history) load() error {
 	tables, err := readTables(h.w.conn, nil)
 	if err == nil {
-		h.tables, h.stale, h.dirty = tables, false, false
+		h.tables, h.stale = tables, false
 	}
 	return err
 }
 
 // forget is called when work was rolled back.
-func (h *history) forget() { h.stale = h.stale || h.dirty }
+func (h *history) forget() {
+	if h.dirty {
+		h.stale, h.dirty = true, false
+		h.w.conn.forget()
+	}
+}
 
 // settle is called when work was committed.
 func (h *history) settle() { h.dirty = false }
 
 // define runs a statement that changes definitions, and brings history tables
-// and triggers up to date. The first error is the statement's; after the
-// second one history is incomplete and the transaction must not commit.
-func (h *history) define(s *statement) (err, lost error) {
-	if !h.on {
-		_, err := s.run()
-		return err, nil
-	}
-	if h.stale {
-		if err := h.load(); err != nil {
-			return nil, err
-		}
-	}
+// and triggers up to date. If it fails, the caller takes back what it did.
+func (h *history) define(s *statement) error {
 	// From here the tables known may be ahead of what is committed.
 	h.dirty = true
+	if h.stale {
+		if err := h.load(); err != nil {
+			return err
+		}
+	}
 	var touched []string
 	for _, d := range s.ddl {
 		switch d.op {
 		case sqlite.OpAlterTable:
 			// ALTER TABLE fails when a trigger names what it changes.
 			if err := h.dropTriggers(d.table); err != nil {
-				return nil, err
+				return err
 			}
 			touched = append(touched, strings.ToLower(d.table))
 		case sqlite.OpCreateTrigger:
-			// The newest trigger fires first, and history must: see track.
+			// The newest trigger fires first, and history must: see trigger.
 			touched = append(touched, strings.ToLower(d.table))
 		}
 	}
-	_, err = s.run()
-	return err, h.reconcile(touched)
+	if _, err := s.run(); err != nil {
+		return err
+	}
+	if s.app {
+		if err := h.checkNames(); err != nil {
+			return err
+		}
+	}
+	return h.reconcile(touched)
+}
+
+// checkNames refuses an application's table that has got a reserved name by
+// ALTER TABLE … RENAME TO, of which SQLite does not tell the authorizer: a
+// table known by another name, or an untracked one.
+func (h *history) checkNames() error {
+	return h.w.conn.scan("SELECT name, rootpage FROM sqlite_schema WHERE type = 'table'", func(r dbms.Rows) error {
+		var name string
+		var root int64
+		if err := r.Scan(&name, &root); err != nil || !isReserved(name) {
+			return err
+		}
+		for _, t := range h.tables {
+			if t.root == root && root != 0 && !strings.EqualFold(t.name, name) {
+				why, hint := forbiddenName(name)
+				return abi.Errorf("sqlite.define", abi.Denied, "table "+t.name, "%s", why).WithHint("%s", hint)
+			}
+		}
+		return nil
+	})
 }
 
 // reconcile compares the tables with those known, records what is new, and
 // gives the touched ones fresh triggers.
 func (h *history) reconcile(touched []string) error {
+	if !h.on {
+		return h.load()
+	}
 	now, err := readTables(h.w.conn, h.tables)
 	if err != nil {
 		return err
@@ -233,8 +263,7 @@ func renamedTo(old *table, now map[string]*table) *table {
 
 // dropped records that a table is gone.
 func (h *history) dropped(t *table) error {
-	h.w.seq++
-	return h.w.conn.script("INSERT INTO dbos_definition (seq, name, op) VALUES ($1, $2, 'drop')", h.w.seq, t.name)
+	return h.w.conn.script("INSERT INTO dbos_definition (seq, name, op) VALUES ($1, $2, 'drop')", h.w.next(), t.name)
 }
 
 // track records a table's definition and gives it a history table, with all
@@ -251,9 +280,8 @@ func (h *history) track(t *table, renamed string) error {
 	if err != nil {
 		return err
 	}
-	h.w.seq++
 	err = h.w.conn.script(`INSERT INTO dbos_definition (seq, name, op, sql, renamed, columns, key)
-		VALUES ($1, $2, 'define', $3, nullif($4, ''), $5, $6)`, h.w.seq, t.name, t.sql, renamed, string(columns), string(key))
+		VALUES ($1, $2, 'define', $3, nullif($4, ''), $5, $6)`, h.w.next(), t.name, t.sql, renamed, string(columns), string(key))
 	if err != nil {
 		return err
 	}
@@ -305,7 +333,7 @@ func (h *history) trigger(t *table) error {
 	return nil
 }
 
-var triggerKinds = []string{"_insert", "_update", "_delete"}
+var triggerKinds = []string{"_hold", "_insert", "_update", "_delete"}
 
 func (h *history) dropTriggers(table string) error {
 	for _, kind := range triggerKinds {

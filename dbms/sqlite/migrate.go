@@ -79,13 +79,20 @@ func digest(step dbms.Migration) string {
 
 // apply runs one step's script and records it.
 func apply(t *tx, m dbms.Migrations, step dbms.Migration) error {
+	// Another caller of Migrate may have been faster.
+	found := ""
+	err := t.conn.scan("SELECT digest FROM dbos_migration WHERE owner = $1 AND version = $2",
+		func(r dbms.Rows) error { return r.Scan(&found) }, m.Owner, step.Version)
+	if err != nil || found == digest(step) {
+		return err
+	}
 	for rest := step.SQL; !blank(rest); {
 		var err error
 		if rest, err = t.execFirst(rest, m.Application); err != nil {
 			return err
 		}
 	}
-	_, err := t.Exec(migrationInsert, m.Owner, step.Version, step.Name, digest(step), t.Now())
+	_, err = t.Exec(migrationInsert, m.Owner, step.Version, step.Name, digest(step), t.Now())
 	return err
 }
 

@@ -19,6 +19,7 @@ type request struct {
 	done chan struct{} // receives once, when the fields below are final
 
 	tx    *tx   // of the current run
+	again bool  // fn has succeeded before, and was rolled back with its group
 	start int64 // when the call was made, in microseconds
 	lsn   dbms.LSN
 	err   error

@@ -22,6 +22,10 @@ type table struct {
 	// cascades says that an update may change the row again before its
 	// triggers run (ON UPDATE actions), so that NEW is not the row.
 	cascades bool
+	// holds says that such a change of the row may come from a change of its
+	// own key (a foreign key to the table itself). It is recorded before the
+	// change of the key, whose numbers are therefore reserved before.
+	holds bool
 }
 
 // readTables reads the definitions of all tracked tables. It takes those over
@@ -89,10 +93,10 @@ func (t *table) read(c *conn, withoutRowid bool) error {
 			}
 		}
 	}
-	n, err := c.integer(`SELECT count(*) FROM pragma_foreign_key_list($1)
-		WHERE on_update NOT IN ('NO ACTION', 'RESTRICT')`, t.name)
-	t.cascades = n > 0
-	return err
+	return c.scan(`SELECT count(*) > 0, coalesce(max(lower("table") = lower($1)), 0) FROM pragma_foreign_key_list($1)
+		WHERE on_update NOT IN ('NO ACTION', 'RESTRICT')`, func(r dbms.Rows) error {
+		return r.Scan(&t.cascades, &t.holds)
+	}, t.name)
 }
 
 // orderKey puts the key's columns in the key's order.
@@ -130,14 +134,23 @@ func (t *table) history() string { return quote("h_" + t.name) }
 
 // triggers returns the statements that create the table's triggers.
 func (t *table) triggers() []string {
-	name := func(kind string) string { return quote("h_" + t.name + kind) }
-	guard := t.guard()
-	on := " ON " + quote(t.name) + " "
-	return []string{
-		"CREATE TRIGGER " + name("_insert") + " AFTER INSERT" + on + "BEGIN " + guard + t.record("'insert'") + " END",
-		"CREATE TRIGGER " + name("_update") + " AFTER UPDATE" + on + "BEGIN " + guard + t.recordRekeyed() + t.record(t.updateOp()) + " END",
-		"CREATE TRIGGER " + name("_delete") + " AFTER DELETE" + on + "BEGIN " + t.recordDelete() + " END",
+	create := func(kind, when, body string) string {
+		return "CREATE TRIGGER " + quote("h_"+t.name+kind) + " " + when + " ON " + quote(t.name) + " " + body
 	}
+	list := []string{
+		create("_insert", "AFTER INSERT", "BEGIN "+t.guard()+t.record("dbos_seq()", "'insert'")+" END"),
+		create("_delete", "AFTER DELETE", "BEGIN "+t.recordDelete("dbos_seq()", "")+" END"),
+	}
+	if !t.holds {
+		return append(list, create("_update", "AFTER UPDATE", "BEGIN "+t.guard()+
+			t.recordDelete("dbos_seq()", t.rekeyed())+t.record("dbos_seq()", t.updateOp())+" END"))
+	}
+	return append(list,
+		create("_hold", "BEFORE UPDATE", "WHEN "+t.rekeyed()+" BEGIN SELECT dbos_hold(); END"),
+		create("_update", "AFTER UPDATE", "BEGIN "+t.guard()+
+			t.recordDelete("dbos_held(0)", t.rekeyed())+
+			t.into()+"SELECT "+t.newRow("dbos_held(1)", "'insert'")+" WHERE "+t.rekeyed()+"; "+
+			t.into()+t.selectRow("dbos_seq()", "'update'")+" WHERE NOT ("+t.rekeyed()+") AND "+t.isNew()+"; END"))
 }
 
 // guard refuses NULL in a primary key, which SQLite allows for historical
@@ -157,12 +170,6 @@ func (t *table) updateOp() string {
 	return "CASE WHEN " + t.rekeyed() + " THEN 'insert' ELSE 'update' END"
 }
 
-// recordRekeyed is the statement that records the delete of the old identity.
-func (t *table) recordRekeyed() string {
-	names, values := t.oldKey()
-	return "INSERT INTO " + t.history() + " (" + names + ") SELECT " + values + " WHERE " + t.rekeyed() + "; "
-}
-
 // rekeyed is the condition that an update changed the row's identity.
 func (t *table) rekeyed() string {
 	if len(t.key) == 0 {
@@ -180,11 +187,16 @@ func (t *table) rekeyed() string {
 	return strings.Join(terms, " OR ")
 }
 
-// record is the statement that records the row as it is after a change; op is
-// an SQL expression.
-func (t *table) record(op string) string {
-	return "INSERT INTO " + t.history() + " (" + t.names() + ") " + t.values(op) + ";"
+// record is the statement that records the row as it is after a change; seq
+// and op are SQL expressions.
+func (t *table) record(seq, op string) string {
+	if t.cascades {
+		return t.into() + t.selectRow(seq, op) + " WHERE " + t.isNew() + ";"
+	}
+	return t.into() + "VALUES (" + t.newRow(seq, op) + ");"
 }
+
+func (t *table) into() string { return "INSERT INTO " + t.history() + " (" + t.names() + ") " }
 
 func (t *table) names() string {
 	names := []string{"dbos_seq", "dbos_op"}
@@ -197,23 +209,21 @@ func (t *table) names() string {
 	return strings.Join(names, ", ")
 }
 
-func (t *table) values(op string) string {
-	if t.cascades {
-		return t.selectRow(op) + " WHERE " + t.isNew()
-	}
-	values := []string{"dbos_seq()", op}
+// newRow lists the values of a history row from a trigger's NEW.
+func (t *table) newRow(seq, op string) string {
+	values := []string{seq, op}
 	if len(t.key) == 0 {
 		values = append(values, "NEW."+t.rowid)
 	}
 	for _, column := range t.columns {
 		values = append(values, "NEW."+quote(column))
 	}
-	return "VALUES (" + strings.Join(values, ", ") + ")"
+	return strings.Join(values, ", ")
 }
 
 // selectRow selects rows of the table as history rows.
-func (t *table) selectRow(op string) string {
-	values := []string{"dbos_seq()", op}
+func (t *table) selectRow(seq, op string) string {
+	values := []string{seq, op}
 	if len(t.key) == 0 {
 		values = append(values, t.rowid)
 	}
@@ -235,27 +245,27 @@ func (t *table) isNew() string {
 	return strings.Join(terms, " AND ")
 }
 
-func (t *table) recordDelete() string {
-	names, values := t.oldKey()
-	return "INSERT INTO " + t.history() + " (" + names + ") VALUES (" + values + "); "
-}
-
-// oldKey lists the columns and values of a delete's history row.
-func (t *table) oldKey() (names, values string) {
-	n := []string{"dbos_seq", "dbos_op"}
-	v := []string{"dbos_seq()", "'delete'"}
+// recordDelete is the statement that records, if a condition holds, that the
+// row of the old key is gone.
+func (t *table) recordDelete(seq, when string) string {
+	names := []string{"dbos_seq", "dbos_op"}
+	values := []string{seq, "'delete'"}
 	if len(t.key) == 0 {
-		n, v = append(n, rowidColumn), append(v, "OLD."+t.rowid)
+		names, values = append(names, rowidColumn), append(values, "OLD."+t.rowid)
 	}
 	for _, column := range t.key {
-		n, v = append(n, quote(column)), append(v, "OLD."+quote(column))
+		names, values = append(names, quote(column)), append(values, "OLD."+quote(column))
 	}
-	return strings.Join(n, ", "), strings.Join(v, ", ")
+	into := "INSERT INTO " + t.history() + " (" + strings.Join(names, ", ") + ") "
+	if when == "" {
+		return into + "VALUES (" + strings.Join(values, ", ") + "); "
+	}
+	return into + "SELECT " + strings.Join(values, ", ") + " WHERE " + when + "; "
 }
 
 // copyRows is the statement that records the rows a table has already.
 func (t *table) copyRows() string {
-	return "INSERT INTO " + t.history() + " (" + t.names() + ") " + t.selectRow("'insert'")
+	return t.into() + t.selectRow("dbos_seq()", "'insert'")
 }
 
 // indexOf returns the position of a column's name, in any case of letters.

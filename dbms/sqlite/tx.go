@@ -22,7 +22,8 @@ const (
 // A tx is one transaction or snapshot on a connection.
 type tx struct {
 	conn  *conn
-	req   *request // nil in View
+	req   *request        // nil in View
+	ctx   context.Context // that may stop it; nil in View
 	state atomic.Int32
 	// stopped is why nothing more may be done: cancelled, out of time, or
 	// errEnded. Whoever sets it first decides between the end and an
@@ -35,6 +36,7 @@ type tx struct {
 	snap dbms.LSN
 
 	writer   *writer // nil in View
+	wrote    bool    // something may have to be undone
 	saved    bool    // the savepoint is open
 	failed   error   // the engine rolled back behind the function's back
 	open     []*rows
@@ -101,13 +103,26 @@ func (t *tx) Exec(q *dbms.Query, args ...any) (int64, error) {
 	return n, t.explain(err)
 }
 
-// define runs a statement that changes definitions. If history cannot follow
-// it, the transaction cannot commit.
+// define runs a statement that changes definitions, and lets history follow
+// it. If one of the two fails, neither has happened.
 func (t *tx) define(s *statement) error {
-	err, lost := t.writer.history.define(s)
-	if lost != nil {
-		t.failed = lost
-		return lost
+	w := t.writer
+	before := w.seq
+	if err := t.conn.script("SAVEPOINT define"); err != nil {
+		return err
+	}
+	err := w.history.define(s)
+	w.conn.forget()
+	if err == nil {
+		return t.conn.script("RELEASE define")
+	}
+	if t.conn.raw.AutocommitEnabled() {
+		return err // all of it has been rolled back
+	}
+	w.history.stale = true
+	w.reset(before)
+	if e := errors.Join(t.conn.script("ROLLBACK TO define"), t.conn.script("RELEASE define")); e != nil {
+		t.failed = e
 	}
 	return err
 }
@@ -123,11 +138,15 @@ func (t *tx) Query(q *dbms.Query, args ...any) (dbms.Rows, error) {
 		return nil, t.explain(err)
 	}
 	r := &rows{stmt: s, tx: t}
+	if s.ddl != nil && t.writer != nil {
+		defer r.finish()
+		return r, t.explain(t.define(s))
+	}
 	t.open = append(t.open, r)
 	return r, nil
 }
 
-// start prepares and binds a statement, and opens the savepoint before the
+// start prepares and binds a statement, and prepares for undoing before the
 // transaction's first write.
 func (t *tx) start(q *dbms.Query, args []any) (*statement, error) {
 	s, err := t.conn.prepare(q)
@@ -149,14 +168,10 @@ func (t *tx) bindAndSave(s *statement, args []any) error {
 		return abi.Errorf("dbms.view", abi.Denied, fmt.Sprintf("statement %q", shorten(s.text)), "a view cannot write").
 			WithHint("write in Update")
 	}
-	if !s.writes || t.saved {
+	if !s.writes || t.wrote {
 		return nil
 	}
-	if err := t.writer.save(); err != nil {
-		return err
-	}
-	t.saved = true
-	return nil
+	return t.writer.save(t)
 }
 
 // explain turns an interruption into its cause, and notices when SQLite has
@@ -167,6 +182,7 @@ func (t *tx) explain(err error) error {
 	}
 	if e := t.stopped.Load(); e != nil && errors.Is(err, abi.Canceled) {
 		err = e
+		t.failed = e // also if the function makes light of it
 	}
 	if t.writer != nil && t.conn.raw.AutocommitEnabled() {
 		t.failed = err

@@ -20,8 +20,8 @@ type readers struct {
 
 // A reader is a connection that sees one snapshot at a time.
 type reader struct {
-	conn       *conn
-	begin, end *sqlite.Stmt
+	conn                *conn
+	begin, version, end *sqlite.Stmt
 }
 
 func newReaders(dir string) *readers {
@@ -60,13 +60,18 @@ func (p *readers) open() (*reader, error) {
 		return nil, err
 	}
 	r := &reader{conn: c}
-	if err := c.numbers(func() int64 { return 0 }); err != nil {
+	if err := c.numbers(&numbers{}); err != nil {
 		return nil, err
 	}
-	if r.begin, err = c.raw.Prepare("BEGIN"); err == nil {
-		r.end, err = c.raw.Prepare("ROLLBACK")
+	for _, p := range []struct {
+		stmt **sqlite.Stmt
+		sql  string
+	}{{&r.begin, "BEGIN"}, {&r.version, "PRAGMA schema_version"}, {&r.end, "ROLLBACK"}} {
+		if *p.stmt, err = c.raw.Prepare(p.sql); err != nil {
+			return nil, sqlError("sqlite.open", err)
+		}
 	}
-	return r, sqlError("sqlite.open", err)
+	return r, nil
 }
 
 // close closes all readers; it waits for the ones in use.
@@ -99,13 +104,35 @@ func (db *DB) View(ctx context.Context, fn func(dbms.Tx) error) error {
 	return r.view(ctx, db.writer.clock.Micros(), fn)
 }
 
+// start begins a snapshot, and forgets statements that were compiled for other
+// definitions than the snapshot's.
+func (r *reader) start() error {
+	r.conn.auth.begin(false)
+	if err := step(r.begin); err != nil {
+		return sqlError("sqlite.view", err)
+	}
+	if _, err := r.version.Step(); err != nil {
+		return sqlError("sqlite.view", err)
+	}
+	version := r.version.ColumnInt64(0)
+	r.version.Reset()
+	if version == r.conn.schema {
+		return nil
+	}
+	r.conn.forget()
+	r.conn.schema = version
+	// Reading any table makes the connection read the definitions again.
+	_, err := r.conn.integer("SELECT count(*) FROM dbos_migration WHERE owner = ''")
+	return err
+}
+
 // view runs fn on a snapshot.
 func (r *reader) view(ctx context.Context, now int64, fn func(dbms.Tx) error) (err error) {
 	if ctx.Done() != nil {
 		r.conn.raw.SetInterrupt(ctx.Done())
 	}
-	if err := step(r.begin); err != nil {
-		return r.finish(ctx, sqlError("sqlite.view", err))
+	if err := r.start(); err != nil {
+		return r.finish(ctx, err)
 	}
 	t := &tx{conn: r.conn, now: now}
 	t.lsn = func() (dbms.LSN, error) {

@@ -44,8 +44,8 @@ func (w *writer) enforce(t *tx, age time.Duration) bool {
 		w.interrupt(t, abi.Errorf("dbms.update", abi.Timeout, "transaction function of "+t.req.call.Procedure,
 			"it ran longer than %v", w.timeout).
 			WithHint("do slow work, and anything that waits, before or after the transaction"))
-	case t.req.ctx.Err() != nil:
-		w.interrupt(t, stopCause(t.req.ctx))
+	case t.ctx.Err() != nil:
+		w.interrupt(t, stopCause(t.ctx))
 	}
 	if !late {
 		return false

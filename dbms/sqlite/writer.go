@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"errors"
 	"runtime"
 	"sync"
@@ -41,11 +42,12 @@ type writer struct {
 	wal     *checkpointer
 
 	group     []*request // being run
-	next      int        // index in group of the next to run
+	ran       int        // how many of the group have been run
 	began     time.Time  // when the group began
 	committed []*request // of the group, successful so far
 	again     []*request // to run once more, because SQLite rolled back
-	seq       int64      // the last number given to a change or commit
+	numbers              // of changes and commits
+	careful   int        // how many more functions get savepoints
 
 	begin, commit, rollback, savepoint, release, undo *sqlite.Stmt
 	log                                               transactionLog
@@ -54,15 +56,15 @@ type writer struct {
 // work is the writer's goroutine.
 func (w *writer) work() {
 	for {
-		if w.next == len(w.group) || w.full() {
+		if w.ran == len(w.group) || w.full() {
 			w.endGroup()
 			if !w.startGroup() {
 				close(w.stopped)
 				return
 			}
 		}
-		r := w.group[w.next]
-		w.next++
+		r := w.group[w.ran]
+		w.ran++
 		if !w.perform(r) {
 			return
 		}
@@ -77,8 +79,8 @@ func (w *writer) full() bool {
 // startGroup takes what is waiting. It returns false when the queue is closed
 // and empty.
 func (w *writer) startGroup() bool {
-	if w.next == len(w.group) {
-		w.group, w.next = append(w.group[:0], w.again...), 0
+	if w.ran == len(w.group) {
+		w.group, w.ran = append(w.group[:0], w.again...), 0
 		w.again = w.again[:0]
 		if len(w.group) == 0 {
 			if w.group = w.queue.take(w.group); len(w.group) == 0 {
@@ -106,8 +108,12 @@ func (w *writer) perform(r *request) bool {
 			return true
 		}
 	}
+	ctx := r.ctx
+	if r.again {
+		ctx = context.WithoutCancel(ctx)
+	}
 	r.tx = &tx{
-		conn: w.conn, writer: w, req: r, interrupt: w.conn.interrupt,
+		conn: w.conn, writer: w, req: r, ctx: ctx, interrupt: w.conn.interrupt,
 		now: w.clock.Micros(), snap: dbms.LSN(w.seq),
 	}
 	w.current.Store(r.tx)
@@ -119,7 +125,8 @@ func (w *writer) refuse(r *request) error {
 	if e := w.broken.Load(); e != nil {
 		return e
 	}
-	if r.ctx.Err() != nil {
+	// A function that has once succeeded is past the point of calling it off.
+	if r.ctx.Err() != nil && !r.again {
 		return stopCause(r.ctx)
 	}
 	return nil
@@ -138,17 +145,12 @@ func (w *writer) finish(r *request, err error) {
 		w.rolledBack(r, err)
 		return
 	}
-	if err != nil {
-		w.takeBack(t)
-		w.reject(r, err)
-		return
+	if err == nil && t.saved {
+		err = sqlError("sqlite.release", step(w.release))
 	}
-	if t.saved {
-		if err := step(w.release); err != nil {
-			w.takeBack(t)
-			w.reject(r, sqlError("sqlite.release", err))
-			return
-		}
+	if err != nil {
+		w.takeBack(r, err)
+		return
 	}
 	w.seq++
 	r.lsn = dbms.LSN(w.seq)
@@ -169,21 +171,48 @@ func (w *writer) reject(r *request, err error) {
 	r.done <- struct{}{}
 }
 
-// save opens the savepoint of the function that runs.
-func (w *writer) save() error {
+// carefulFor is how many functions get savepoints after one has failed.
+const carefulFor = 1000
+
+// save is called before a function's first write. While functions fail it
+// opens a savepoint, so that each can be taken back alone. While they do not,
+// it saves that cost (a copy of each page that a function changes): a failure
+// then takes back the whole group, and the others run again.
+func (w *writer) save(t *tx) error {
+	t.wrote = true
+	if w.careful == 0 {
+		return nil
+	}
+	w.careful--
 	w.conn.auth.begin(false)
-	return sqlError("sqlite.savepoint", step(w.savepoint))
+	if err := step(w.savepoint); err != nil {
+		return sqlError("sqlite.savepoint", err)
+	}
+	t.saved = true
+	return nil
 }
 
-// takeBack undoes what a function has done.
-func (w *writer) takeBack(t *tx) {
-	w.seq = int64(t.snap)
-	if !t.saved {
-		return
-	}
-	w.history.forget()
-	if err := errors.Join(step(w.undo), step(w.release)); err != nil {
-		w.abandon(err)
+// takeBack undoes what a function that failed with err has done.
+func (w *writer) takeBack(r *request, err error) {
+	switch t := r.tx; {
+	case !t.wrote:
+		w.reset(int64(t.snap))
+		w.reject(r, err)
+	case !t.saved:
+		w.careful = carefulFor
+		if e := step(w.rollback); e != nil {
+			err = errors.Join(err, e)
+		}
+		w.rolledBack(r, err)
+	default:
+		w.reset(int64(t.snap))
+		w.history.forget()
+		if e := errors.Join(step(w.undo), step(w.release)); e != nil {
+			step(w.rollback)
+			w.rolledBack(r, errors.Join(err, e))
+			return
+		}
+		w.reject(r, err)
 	}
 }
 
@@ -193,25 +222,16 @@ func (w *writer) rolledBack(r *request, err error) {
 	if err == nil {
 		err = abi.Errorf("dbms.update", abi.Unavailable, "", "the engine rolled the transaction back")
 	}
+	for _, r := range w.committed {
+		r.again = true
+	}
 	w.again = append(w.again, w.committed...)
-	w.again = append(w.again, w.group[w.next:]...)
-	w.group, w.next = w.group[:0], 0
-	w.seq = w.last.Load()
+	w.again = append(w.again, w.group[w.ran:]...)
+	w.group, w.ran = w.group[:0], 0
+	w.reset(w.last.Load())
 	w.history.forget()
 	w.committed = w.committed[:0]
 	w.reject(r, err)
-}
-
-// abandon rolls back the group after the engine failed to take one function
-// back, and fails all of it.
-func (w *writer) abandon(err error) {
-	step(w.rollback)
-	w.seq = w.last.Load()
-	w.history.forget()
-	for _, r := range w.committed {
-		w.reject(r, sqlError("sqlite.rollback", err))
-	}
-	w.committed = w.committed[:0]
 }
 
 // endGroup commits the group and acknowledges its functions.
@@ -256,7 +276,7 @@ func (w *writer) commitFailed(err error) {
 		w.broken.Store(abi.Errorf("sqlite.commit", abi.Unavailable, "", "the disk failed to sync: %w", err).
 			WithHint("check the disk, then start the process again"))
 	}
-	w.seq = w.last.Load()
+	w.reset(w.last.Load())
 	w.history.forget()
 	for i, r := range w.committed {
 		w.reject(r, failure)
