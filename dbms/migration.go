@@ -38,30 +38,39 @@ func LoadMigrations(fsys fs.FS, dir, engine string) ([]Migration, error) {
 	if err != nil {
 		return nil, abi.Errorf("dbms.migrate", abi.Invalid, "migrations", "%w", err)
 	}
-	steps := map[int]Migration{}
-	specific := map[int]bool{}
+	steps, files := map[int]Migration{}, map[migrationFile]string{}
 	for _, e := range entries {
 		if e.IsDir() {
 			continue
 		}
-		version, name, only, err := parseMigrationName(e.Name())
+		f, err := parseMigrationName(e.Name())
 		if err != nil {
 			return nil, err
 		}
-		if only != "" && only != engine || only == "" && specific[version] {
-			continue
+		if other, twice := files[migrationFile{version: f.version, engine: f.engine}]; twice {
+			return nil, migrationError(e.Name(), "version "+strconv.Itoa(f.version)+" is also "+other)
 		}
-		if old, dup := steps[version]; dup && old.Name != name {
-			return nil, migrationError(e.Name(), "version "+strconv.Itoa(version)+" is also "+old.Name)
+		files[migrationFile{version: f.version, engine: f.engine}] = e.Name()
+		old, known := steps[f.version]
+		if known && old.Name != f.name {
+			return nil, migrationError(e.Name(), "version "+strconv.Itoa(f.version)+" is also "+old.Name)
+		}
+		if _, replaced := files[migrationFile{version: f.version, engine: engine}]; f.engine != engine && (f.engine != "" || replaced) {
+			continue
 		}
 		sql, err := fs.ReadFile(fsys, path.Join(dir, e.Name()))
 		if err != nil {
 			return nil, abi.Errorf("dbms.migrate", abi.Invalid, "migration "+e.Name(), "%w", err)
 		}
-		steps[version] = Migration{Version: version, Name: name, SQL: string(sql)}
-		specific[version] = only != ""
+		steps[f.version] = Migration{Version: f.version, Name: f.name, SQL: string(sql)}
 	}
 	return inOrder(steps)
+}
+
+// A migrationFile is what a migration's file name says.
+type migrationFile struct {
+	version      int
+	name, engine string
 }
 
 func inOrder(steps map[int]Migration) ([]Migration, error) {
@@ -78,15 +87,15 @@ func inOrder(steps map[int]Migration) ([]Migration, error) {
 	return list, nil
 }
 
-func parseMigrationName(file string) (version int, name, engine string, err error) {
+func parseMigrationName(file string) (f migrationFile, err error) {
 	base, ok := strings.CutSuffix(file, ".sql")
-	number, name, ok2 := strings.Cut(base, "_")
+	number, rest, ok2 := strings.Cut(base, "_")
+	name, engine, specific := strings.Cut(rest, ".")
 	version, convErr := strconv.Atoi(number)
-	if !ok || !ok2 || convErr != nil || version < 1 || name == "" {
-		return 0, "", "", migrationError(file, "it is not named like 0001_init.sql")
+	if !ok || !ok2 || convErr != nil || version < 1 || name == "" || specific && engine == "" {
+		return f, migrationError(file, "it is not named like 0001_init.sql")
 	}
-	name, engine, _ = strings.Cut(name, ".")
-	return version, name, engine, nil
+	return migrationFile{version, name, engine}, nil
 }
 
 func migrationError(file, problem string) error {

@@ -60,7 +60,7 @@ func ParseQueries(source string) (map[string]*Query, error) {
 	var name, engine string
 	var body strings.Builder
 	flush := func() error {
-		text := strings.TrimSpace(body.String())
+		text := strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(body.String()), ";"))
 		body.Reset()
 		if name == "" {
 			return nil
@@ -76,7 +76,7 @@ func ParseQueries(source string) (map[string]*Query, error) {
 		if _, dup := q.texts[engine]; dup {
 			return sourceError(name, "it is given twice")
 		}
-		q.texts[engine] = strings.TrimSuffix(text, ";")
+		q.texts[engine] = text
 		return nil
 	}
 	for line := range strings.Lines(source) {

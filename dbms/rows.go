@@ -109,7 +109,7 @@ func assignBytes(d *[]byte, v Value) error {
 	case nil:
 		*d = nil
 	case []byte:
-		*d = append((*d)[:0:0], x...)
+		*d = append(make([]byte, 0, len(x)), x...) // empty is not NULL
 	case string:
 		*d = []byte(x)
 	default:
@@ -134,6 +134,12 @@ func assignNullable(dest any, v Value) (bool, error) {
 	case **time.Time:
 		return true, assignPointer(d, v)
 	case **LSN:
+		return true, assignPointer(d, v)
+	case **[]byte:
+		return true, assignPointer(d, v)
+	case **json.RawMessage:
+		return true, assignPointer(d, v)
+	case **abi.Principal:
 		return true, assignPointer(d, v)
 	}
 	return false, nil
