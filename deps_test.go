@@ -67,7 +67,8 @@ var policy = []layer{
 		libraries:   []string{"connectrpc.com/connect", "google.golang.org/protobuf"},
 		testImports: []string{".", "server"}},
 	{dir: "cmd/dbos", level: "the one binary", imports: []string{"server", "client", ".", "dbms", "abi", "proto"},
-		libraries: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/rivo/uniseg", "golang.org/x/term"}},
+		libraries: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/rivo/uniseg", "golang.org/x/term",
+			"google.golang.org/protobuf"}},
 
 	{dir: "bench/...", level: "the measurements, a module of their own", imports: []string{".", "dbms", "dbms/sqlite", "abi"},
 		libraries: []string{"zombiezen.com/go/sqlite"}},
