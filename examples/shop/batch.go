@@ -139,7 +139,7 @@ func (sum *Summary) writeText(w io.Writer) error {
 	}
 	fmt.Fprintf(&b, "%d orders of %s\n", sum.Orders, sum.File)
 	if sum.Earlier > 0 {
-		line("earlier", "%d were finished before this run", sum.Earlier)
+		line("earlier", "%d finished before this run", sum.Earlier)
 	}
 	for _, state := range []string{Confirmed, Declined, SoldOut, NotPaid} {
 		line(state, "%d", sum.Outcomes[state])

@@ -88,7 +88,7 @@ func TestSummary(t *testing.T) {
 	if err := errors.Join(sum.writeText(&text), sum.writeJSON(&js)); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"3 orders of f", "1 were finished before", "order x: why", "WRONG: mug: gone", "2 charges over €2.50", "1 orders/s"} {
+	for _, want := range []string{"3 orders of f", "1 finished before", "order x: why", "WRONG: mug: gone", "2 charges over €2.50", "1 orders/s"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the summary has no %q:\n%s", want, &text)
 		}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -61,6 +62,9 @@ func TestCrash(t *testing.T) {
 	c.awaitFinished(ctx, url)
 	last.end(syscall.SIGTERM)
 	c.finishFile(ctx)
+	if c.overHTTP < kills {
+		t.Errorf("only %d orders got through %d kills: the load is too small to show anything", c.overHTTP, c.kills)
+	}
 	c.check()
 }
 
@@ -102,37 +106,46 @@ func newCrashTest(t *testing.T) *crashTest {
 	return c
 }
 
-// round starts the shop and kills it after a random time; every third one
-// works through the file.
+// round starts the shop and kills it after a random time, counted from its
+// start or, every other time, from when it is open. Every third one works
+// through the file.
 func (c *crashTest) round(ctx context.Context, n int) {
 	args := []string{"-addr", "127.0.0.1:0"}
-	if n%3 == 2 && !c.batchDone {
+	batch := n%3 == 2 && !c.batchDone
+	if batch {
 		args = []string{"-orders", c.file, "-tills", "4"}
 	}
 	p := c.start(ctx, args...)
+	defer c.door.set("")
 	life := minUptime + rand.N(maxUptime-minUptime)
 	uptime, payments := time.NewTimer(life), time.NewTimer(rand.N(life))
 	defer uptime.Stop()
 	defer payments.Stop()
+	if n%2 == 1 {
+		uptime.Stop()
+	}
 	if n%4 != 1 {
 		payments.Stop()
 	}
 	for {
 		select {
-		case url := <-p.urls:
-			c.door.set(url)
+		case url := <-p.opened:
+			if !batch {
+				c.door.set(url)
+			}
+			if n%2 == 1 {
+				uptime.Reset(life)
+			}
 		case <-payments.C:
 			if c.killPayments(ctx) {
 				c.paymentKills++
 			}
 		case <-uptime.C:
-			c.door.set("")
 			p.end(syscall.SIGKILL)
 			c.kills++
 			return
 		case <-p.ended:
-			c.door.set("")
-			if c.batchDone = args[0] == "-orders"; !c.batchDone || p.err != nil {
+			if c.batchDone = batch; !batch || p.err != nil {
 				c.t.Errorf("round %d: the shop ended by itself: %v\n%s", n, p.err, p.output())
 			}
 			return
@@ -145,7 +158,7 @@ func (c *crashTest) round(ctx context.Context, n int) {
 func (c *crashTest) customer(ctx, open context.Context, n int) {
 	random := rand.New(rand.NewPCG(uint64(n), uint64(time.Now().UnixNano())))
 	client := http.Client{Timeout: 10 * time.Second}
-	pace := time.NewTicker(20 * time.Millisecond)
+	pace := time.NewTicker(60 * time.Millisecond)
 	defer pace.Stop()
 	for i := 0; open.Err() == nil; i++ {
 		url, err := c.door.wait(open)
@@ -271,7 +284,7 @@ type program struct {
 	t              *testing.T
 	cmd            *exec.Cmd
 	stdout, stderr bytes.Buffer
-	urls           chan string   // receives the page's address once
+	opened         chan string   // receives the page's address, or a batch's file, once
 	ended          chan struct{} // closed at its end, after err is set
 	err            error
 }
@@ -280,8 +293,12 @@ type program struct {
 func (c *crashTest) start(ctx context.Context, args ...string) *program {
 	c.t.Helper()
 	args = append(args, "-data", filepath.Join(c.dir, "data"), "-latency", "15ms", "-failures", "0.3")
-	p := &program{t: c.t, cmd: exec.CommandContext(ctx, os.Args[0], args...), urls: make(chan string, 1), ended: make(chan struct{})}
-	p.cmd.Stdout, p.cmd.Stderr = &urlFinder{p: p}, &p.stderr
+	p := &program{t: c.t, cmd: exec.CommandContext(ctx, os.Args[0], args...), opened: make(chan string, 1), ended: make(chan struct{})}
+	p.cmd.Stdout = &finder{kept: &p.stdout, after: "The shop is open: ", found: p.opened}
+	p.cmd.Stderr = &p.stderr
+	if slices.Contains(args, "-orders") {
+		p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &finder{kept: &p.stderr, after: "Working through ", found: p.opened}
+	}
 	if err := p.cmd.Start(); err != nil {
 		c.t.Fatal(err)
 	}
@@ -289,18 +306,20 @@ func (c *crashTest) start(ctx context.Context, args ...string) *program {
 	return p
 }
 
-// A urlFinder keeps what a program prints, and finds the address in it.
-type urlFinder struct {
-	p    *program
-	done bool
+// A finder keeps what a program prints, and finds a line in it.
+type finder struct {
+	kept  *bytes.Buffer
+	after string      // what the line begins with
+	found chan string // receives the rest of the line, once
+	done  bool
 }
 
-func (u *urlFinder) Write(text []byte) (int, error) {
-	u.p.stdout.Write(text)
-	_, rest, found := strings.Cut(u.p.stdout.String(), "The shop is open: ")
-	if url, _, whole := strings.Cut(rest, "\n"); found && whole && !u.done {
-		u.done = true
-		u.p.urls <- url
+func (f *finder) Write(text []byte) (int, error) {
+	f.kept.Write(text)
+	_, rest, begun := strings.Cut(f.kept.String(), f.after)
+	if line, _, whole := strings.Cut(rest, "\n"); begun && whole && !f.done {
+		f.done = true
+		f.found <- line
 	}
 	return len(text), nil
 }
@@ -308,7 +327,7 @@ func (u *urlFinder) Write(text []byte) (int, error) {
 func (p *program) url(ctx context.Context) string {
 	p.t.Helper()
 	select {
-	case url := <-p.urls:
+	case url := <-p.opened:
 		return url
 	case <-p.ended:
 	case <-ctx.Done():

@@ -182,6 +182,7 @@ func (c *config) launcher(client *payment.Client) (*payment.Launcher, error) {
 // workThrough works through a file of orders.
 func workThrough(ctx context.Context, shop *Shop, orders []Order, o opening) error {
 	if !o.json {
+		fmt.Fprintf(os.Stderr, "Working through %d orders of %s\n\n", len(orders), o.orders)
 		o.write(os.Stderr, "")
 	}
 	sum, err := runBatch(ctx, shop, o.orders, orders, o.tills, newProgress(os.Stderr))

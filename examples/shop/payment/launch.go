@@ -43,12 +43,12 @@ func (l *Launcher) Start(ctx context.Context) (h Health, started bool, err error
 	var process <-chan error // receives how our process ended
 	for {
 		h, err := l.Client.Health(ctx)
+		if err == nil && h.Settings != l.Settings {
+			err = l.Client.Set(ctx, l.Settings)
+			h.Settings = l.Settings
+		}
 		if err == nil {
-			if h.Settings != l.Settings {
-				err = l.Client.Set(ctx, l.Settings)
-				h.Settings = l.Settings
-			}
-			return h, started, err
+			return h, started, nil
 		}
 		if !Temporary(err) {
 			return Health{}, false, err
@@ -61,9 +61,10 @@ func (l *Launcher) Start(ctx context.Context) (h Health, started bool, err error
 		}
 		select {
 		case err := <-process:
-			// Either another shop was faster, and its service will answer, or
-			// an ending one still had the ledger: look, then try again.
-			if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != ExitOwned {
+			// Another shop was faster, and its service will answer; or an ending
+			// one still had the ledger; or somebody killed ours: once more.
+			// Only if it gave up by itself is it of no use to try again.
+			if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() > 0 && exit.ExitCode() != ExitOwned {
 				return Health{}, false, l.failed(err)
 			}
 			process, started = nil, false
@@ -80,7 +81,7 @@ func (l *Launcher) Start(ctx context.Context) (h Health, started bool, err error
 func (l *Launcher) spawn() (<-chan error, error) {
 	log, err := os.OpenFile(l.Log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
-		return nil, l.failed(err)
+		return nil, startError("%w", err)
 	}
 	defer log.Close() // the process has its own
 	cmd := exec.Command(l.Command[0], l.Command[1:]...)
@@ -88,24 +89,25 @@ func (l *Launcher) spawn() (<-chan error, error) {
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
-		return nil, l.failed(err)
+		return nil, startError("%w", err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	return ended, nil
 }
 
-// failed reports a process that ended when it should not, with its last words.
+// failed reports a process that gave up by itself, with its last words.
 func (l *Launcher) failed(err error) error {
-	last := []byte("it ended at once")
+	last := []byte("it said nothing")
 	if text, readErr := os.ReadFile(l.Log); readErr == nil && len(bytes.TrimSpace(text)) > 0 {
 		lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
 		last = lines[len(lines)-1]
 	}
-	if err == nil {
-		return abi.Errorf("payment.start", abi.Unavailable, "payment service", "%s", last)
-	}
-	return abi.Errorf("payment.start", abi.Unavailable, "payment service", "%w: %s", err, last).WithHint("see %s", l.Log)
+	return startError("%w: %s", err, last).WithHint("see %s", l.Log)
+}
+
+func startError(format string, args ...any) *abi.Error {
+	return abi.Errorf("payment.start", abi.Unavailable, "payment service", format, args...)
 }
 
 // Keep stays attached to the service and starts it again whenever it ends,
