@@ -118,7 +118,7 @@ func executed(ctx context.Context, s *session, id string) error {
 	if err != nil || res.Run.FinishedAt != nil {
 		return err
 	}
-	return abi.Errorf("dbos.wait", abi.Unavailable, fmt.Sprintf("run %q", id), "it is recorded, but no program has the data directory open to execute it").
+	return abi.Errorf("dbos.wait", abi.Unavailable, fmt.Sprintf("run %s", id), "it is recorded, but no program has the data directory open to execute it").
 		WithHint("start the program; dbos start with the same --id and --wait then waits for this run")
 }
 
@@ -137,6 +137,6 @@ func (c *cli) ended(run *dbosv1.Run) error {
 		_, err := fmt.Fprintln(c.out, run.Output)
 		return err
 	}
-	return abi.Errorf("dbos.wait", abi.Other, fmt.Sprintf("run %q", run.Id), "it %s: %s", stateName(run.State), run.Failure.GetMessage()).
+	return abi.Errorf("dbos.wait", abi.Other, fmt.Sprintf("run %s", run.Id), "it %s: %s", stateName(run.State), run.Failure.GetMessage()).
 		WithHint("dbos show %s has the steps", run.Id)
 }

@@ -22,7 +22,8 @@ type column struct {
 	// too wide for the screen; 0 means that it shrinks only if nothing else
 	// can.
 	least int
-	// optional columns are left out if all their cells are empty.
+	// optional columns are left out if all their cells are empty, or if the
+	// screen has no room for them.
 	optional bool
 }
 
@@ -38,11 +39,7 @@ func (t *table) add(cells ...cell) { t.rows = append(t.rows, cells) }
 
 // print lays the table out and writes it, with its titles.
 func (t *table) print(w io.Writer, s screen) error {
-	t.dropEmpty()
-	widths := t.widths()
-	if s.width > 0 {
-		shrink(widths, t.columns, s.width-len(gap)*(len(widths)-1))
-	}
+	widths := t.layout(s.width)
 	var b strings.Builder
 	titles := make([]cell, len(t.columns))
 	for i, c := range t.columns {
@@ -56,25 +53,48 @@ func (t *table) print(w io.Writer, s screen) error {
 	return err
 }
 
-// dropEmpty removes the optional columns that hold nothing.
-func (t *table) dropEmpty() {
+// layout decides which columns are printed, and how wide. A total of 0 is no
+// limit.
+func (t *table) layout(total int) []int {
 	for i := len(t.columns) - 1; i >= 0; i-- {
 		used := slices.ContainsFunc(t.rows, func(row []cell) bool { return row[i].text != "" })
-		if used || !t.columns[i].optional {
-			continue
+		if t.columns[i].optional && !used {
+			t.drop(i)
 		}
-		t.columns = slices.Delete(slices.Clone(t.columns), i, i+1)
-		for r := range t.rows {
-			t.rows[r] = slices.Delete(slices.Clone(t.rows[r]), i, i+1)
+	}
+	widths := t.widths()
+	if total == 0 {
+		return widths
+	}
+	for {
+		room := total - len(gap)*(len(widths)-1)
+		if shrink(widths, t.columns, room, false) {
+			return widths
 		}
+		i := slices.IndexFunc(t.columns, func(c column) bool { return c.optional })
+		if i < 0 {
+			shrink(widths, t.columns, room, true)
+			return widths
+		}
+		t.drop(i)
+		widths = t.widths()
 	}
 }
 
-// widths makes the cells printable and returns the columns' natural widths.
+// drop removes a column.
+func (t *table) drop(i int) {
+	t.columns = slices.Delete(slices.Clone(t.columns), i, i+1)
+	for r := range t.rows {
+		t.rows[r] = slices.Delete(slices.Clone(t.rows[r]), i, i+1)
+	}
+}
+
+// widths makes the texts printable and returns the columns' natural widths.
 func (t *table) widths() []int {
 	widths := make([]int, len(t.columns))
-	for i, c := range t.columns {
-		widths[i] = uniseg.StringWidth(c.title)
+	for i := range t.columns {
+		t.columns[i].title = printable(t.columns[i].title)
+		widths[i] = uniseg.StringWidth(t.columns[i].title)
 	}
 	for _, row := range t.rows {
 		for i := range row {
@@ -85,39 +105,39 @@ func (t *table) widths() []int {
 	return widths
 }
 
-// shrink takes from the widest columns until the sum is at most total: first
-// from those that may shrink, down to their least width, then from all, down
-// to one.
-func shrink(widths []int, columns []column, total int) {
-	for _, last := range []bool{false, true} {
-		for sum(widths) > total {
-			widest := -1
-			for i, w := range widths {
-				least := columns[i].least
-				if last {
-					least = 1
-				}
-				if (last || least > 0) && w > least && (widest < 0 || w > widths[widest]) {
-					widest = i
-				}
-			}
-			if widest < 0 {
-				break
-			}
-			// Down to the next one at once: a cell may be a megabyte wide.
-			next := columns[widest].least
-			if last {
-				next = 1
-			}
-			for i, w := range widths {
-				if i != widest && w < widths[widest] && (last || columns[i].least > 0) {
-					next = max(next, w)
-				}
-			}
-			take := max(1, min(widths[widest]-next, sum(widths)-total))
-			widths[widest] -= take
+// shrink takes from the widest columns until the sum is at most total, and
+// reports whether it is: from those that may shrink, down to their least
+// width, or from all, down to one.
+func shrink(widths []int, columns []column, total int, all bool) bool {
+	least := func(i int) int {
+		switch {
+		case all:
+			return 1
+		case columns[i].least == 0:
+			return widths[i]
 		}
+		return columns[i].least
 	}
+	for sum(widths) > total {
+		widest := -1
+		for i, w := range widths {
+			if w > least(i) && (widest < 0 || w > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			return false
+		}
+		// Down to the next one at once: a cell may be a megabyte wide.
+		next := least(widest)
+		for i, w := range widths {
+			if w < widths[widest] && w > least(i) {
+				next = max(next, w)
+			}
+		}
+		widths[widest] -= max(1, min(widths[widest]-next, sum(widths)-total))
+	}
+	return true
 }
 
 func sum(list []int) int {

@@ -6,13 +6,13 @@ import (
 )
 
 // ago says how long ago a moment is, or how far ahead, in one unit; a moment
-// more than a month away is a date.
+// more than a year away is a date.
 func ago(t, now time.Time) string {
 	d := now.Sub(t)
 	switch {
 	case d.Abs() < time.Second:
 		return "now"
-	case d.Abs() >= 30*24*time.Hour:
+	case d.Abs() >= 365*24*time.Hour:
 		return t.Local().Format(time.DateOnly)
 	case d < 0:
 		return "in " + unit(-d+time.Second-1) // 59m59.9s is an hour
