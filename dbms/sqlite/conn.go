@@ -33,7 +33,7 @@ type conn struct {
 
 // openConn opens a connection to the database file of a data directory.
 func openConn(dir string, pragmas ...string) (*conn, error) {
-	const flags = sqlite.OpenReadWrite | sqlite.OpenCreate | sqlite.OpenURI | sqlite.OpenNoMutex
+	const flags = sqlite.OpenReadWrite | sqlite.OpenCreate | sqlite.OpenURI
 	raw, err := sqlite.OpenConn(fileURI(dir), flags)
 	if err != nil {
 		return nil, sqlError("sqlite.open", err)

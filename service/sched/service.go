@@ -3,16 +3,20 @@ package sched
 import (
 	"context"
 	"embed"
-	"io/fs"
 
 	"github.com/dbos-go/dbos/dbms"
 )
 
 //go:embed schema/*.sql
-var schema embed.FS
+var files embed.FS
 
 //go:embed queries.sql
 var source string
+
+// Schema is what the service brings to a database.
+func Schema() dbms.Schema {
+	return dbms.Schema{Owner: "sched", Files: files, Queries: source}
+}
 
 // A Service is the scheduler of one database.
 type Service struct {
@@ -31,27 +35,11 @@ type queries struct {
 // New brings the service's tables up to date and returns the service.
 func New(ctx context.Context, db dbms.DB) (*Service, error) {
 	s := &Service{}
-	if err := dbms.Bind(&s.q, source); err != nil {
+	if err := Schema().Install(ctx, db, &s.q); err != nil {
 		return nil, err
 	}
-	steps, err := Migrations(db.Status().Engine)
-	if err != nil {
-		return nil, err
-	}
-	return s, db.Migrate(ctx, dbms.Migrations{Owner: "sched", Steps: steps})
+	return s, nil
 }
-
-// Migrations returns the steps of the service's tables on an engine.
-func Migrations(engine string) ([]dbms.Migration, error) {
-	sub, err := fs.Sub(schema, "schema")
-	if err != nil {
-		return nil, err
-	}
-	return dbms.LoadMigrations(sub, ".", engine)
-}
-
-// Queries returns the service's statements by name, for the examiner.
-func Queries() (map[string]*dbms.Query, error) { return dbms.ParseQueries(source) }
 
 // Topics that the service notifies.
 const (
