@@ -82,18 +82,19 @@ func (m marked) Unwrap() []error { return []error{m.error, m.mark} }
 // report writes an error for people: what is wrong, a line each, and what to
 // do about it.
 func report(w io.Writer, err error) {
-	list := []error{err}
 	if m, ok := err.(marked); ok {
-		list = []error{m.error}
+		report(w, m.error)
+		return
 	}
-	if joined, ok := list[0].(interface{ Unwrap() []error }); ok {
-		list = joined.Unwrap()
-	}
-	for _, err := range list {
-		fmt.Fprintln(w, "shop:", strings.TrimPrefix(err.Error(), "shop: "))
-		if hint := abi.HintOf(err); hint != "" {
-			fmt.Fprintln(w, "      hint:", hint)
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, err := range joined.Unwrap() {
+			report(w, err)
 		}
+		return
+	}
+	fmt.Fprintln(w, "shop:", strings.TrimPrefix(err.Error(), "shop: "))
+	if hint := abi.HintOf(err); hint != "" {
+		fmt.Fprintln(w, "      hint:", hint)
 	}
 }
 
