@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dbos-go/dbos"
+	"github.com/dbos-go/dbos/examples/shop/payment"
 )
 
 // A Journal is one order with the steps that its workflow has finished.
@@ -48,7 +49,7 @@ func (s *Shop) journal(ctx context.Context, id string) (Journal, error) {
 	if err := json.Unmarshal(run.Input, &j.Input); err != nil {
 		return Journal{}, err
 	}
-	j.Input.Card = "" // not for the page
+	j.Input.Card = payment.Mask(j.Input.Card)
 	if run.Error != nil {
 		j.Error = run.Error.Message
 	}

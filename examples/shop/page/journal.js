@@ -40,7 +40,7 @@ function line(journal, step) {
 }
 
 function meaning(journal, step) {
-  if (step.error) return step.error;
+  if (step.error) return step.error[0].toUpperCase() + step.error.slice(1) + ".";
   const out = step.output ?? {};
   switch (step.name) {
     case "reserve":
@@ -54,7 +54,7 @@ function meaning(journal, step) {
     case "void":
       return "Nobody knew whether the card had been charged, so the charge was voided.";
     case "give back":
-      return `${out.reason}. ${journal.input.quantity} put back into the stock.`;
+      return `${journal.input.quantity} put back into the stock. One transaction with this line.`;
   }
   return step.kind;
 }
