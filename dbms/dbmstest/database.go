@@ -31,7 +31,10 @@ var examiner = abi.Call{Procedure: "examiner.call", Principal: "user:examiner"}
 func open(t *testing.T, e Engine, o dbms.Options) *database {
 	t.Helper()
 	d := reopen(t, e, t.TempDir(), o)
-	t.Cleanup(d.close)
+	t.Cleanup(func() {
+		t.Helper()
+		promptly(t, "close", d.close) // also after a test that found it stuck
+	})
 	return d
 }
 
@@ -130,6 +133,9 @@ func (d *database) changes(after dbms.LSN) []dbms.Commit {
 		}
 		if len(commits) == 0 {
 			return all
+		}
+		if commits[0].LSN <= after {
+			d.t.Fatalf("changes after %d begin with commit %d", after, commits[0].LSN)
 		}
 		all = append(all, commits...)
 		after = commits[len(commits)-1].LSN

@@ -46,6 +46,7 @@ func Examine(t *testing.T, e Engine) {
 		{"Interrupt", examineInterrupt},
 		{"Statements", examineStatements},
 		{"Values", examineValues},
+		{"Prepare", examinePrepare},
 		{"Migrate", examineMigrate},
 		{"Rights", examineRights},
 		{"Misuse", examineMisuse},

@@ -79,6 +79,19 @@ func examineFollowing(t *testing.T, e Engine) {
 			}
 		})
 	}
+	all.Go(func() { // definitions come and go meanwhile
+		for i := range each / 10 {
+			name := fmt.Sprint("passing", i)
+			for _, sql := range []string{
+				"CREATE TABLE " + name + " (v bigint)", "INSERT INTO " + name + " VALUES (1)", "ALTER TABLE " + name + " ADD COLUMN w bigint",
+				"UPDATE " + name + " SET w = 2", "DROP TABLE " + name,
+			} {
+				if _, err := d.try(sql); err != nil {
+					t.Errorf("%s: %v", sql, err)
+				}
+			}
+		}
+	})
 	go func() { all.Wait(); close(done) }()
 	r := newReplica(e)
 	for ended := false; ; {

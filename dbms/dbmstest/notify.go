@@ -165,8 +165,8 @@ func examineWakeUps(t *testing.T, d *database) {
 				case <-finished:
 					w.Close()
 					return
-				case <-time.After(patience):
-					t.Errorf("no signal within %v", patience)
+				case <-time.After(patience / 2):
+					t.Errorf("no signal within %v", patience/2)
 					w.Close()
 					return
 				}
@@ -215,8 +215,9 @@ func examineWatcherClose(t *testing.T, d *database) {
 				}
 				select {
 				case <-w.C():
-				case <-time.After(patience):
+				case <-time.After(patience / 2):
 					t.Error("a watcher made before the commit missed it")
+					return
 				}
 				w.Close()
 			}

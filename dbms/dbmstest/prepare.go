@@ -53,3 +53,27 @@ func explain(tx dbms.Tx, e Engine, text string) error {
 	}
 	return each(tx, dbms.System(e.Dialect.Explain+text), func(dbms.Rows) error { return nil }, args...)
 }
+
+// examinePrepare: Prepare tells good queries from bad ones, and runs none.
+func examinePrepare(t *testing.T, e Engine) {
+	migrations := steps("examined", false, "CREATE TABLE t (id bigint PRIMARY KEY NOT NULL, v bigint)")
+	Prepare(t, e, `
+-- name: read
+SELECT id FROM t WHERE id > $1 AND v = $2 OR id = $1;
+-- name: write
+INSERT INTO t (id, v) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET v = $2 RETURNING id;
+-- name: elsewhere engine: another
+SELEKT
+`, migrations)
+	d := openAsync(t, e)
+	d.migrate(migrations)
+	d.update(func(tx dbms.Tx) error {
+		for _, text := range []string{"SELEKT 1", "SELECT nothing FROM t", "DELETE FROM nowhere"} {
+			if explain(tx, e, text) == nil {
+				t.Errorf("%s is taken for a good query", text)
+			}
+		}
+		return explain(tx, e, "INSERT INTO t VALUES (1, $1)")
+	})
+	d.want(0, "SELECT count(*) FROM t")
+}

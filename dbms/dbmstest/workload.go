@@ -37,7 +37,7 @@ func examineHistories(t *testing.T, e Engine) {
 	for caller := range 8 {
 		all.Go(func() {
 			random := rand.New(rand.NewPCG(3, uint64(caller)))
-			for i := range rounds(100) {
+			for i := range rounds(250) {
 				if err := w.step(random, fmt.Sprintf("T%d.%d", caller, i)); err != nil {
 					t.Errorf("transaction: %v", err)
 				}
