@@ -113,6 +113,9 @@ func (db *DB) bootstrap() error {
 			return err
 		}
 	}
+	if err := db.checkFormat(); err != nil {
+		return err
+	}
 	at, err := w.conn.integer("SELECT max(at) FROM dbos_transaction")
 	if err != nil {
 		return err
@@ -122,6 +125,27 @@ func (db *DB) bootstrap() error {
 		return err
 	}
 	return w.prepare()
+}
+
+// format is the version of the data directory's format: of the engine's own
+// tables and of how history is kept. Services and applications have versions
+// of their own (Migrate).
+const format = 1
+
+// checkFormat refuses a directory that a newer program has written.
+func (db *DB) checkFormat() error {
+	c := db.writer.conn
+	found, err := c.integer("SELECT value FROM dbos_meta WHERE key = 'format'")
+	switch {
+	case err != nil:
+		return err
+	case found > format:
+		return abi.Errorf("sqlite.open", abi.Unsupported, "data directory "+db.dir, "it has format %d, this program knows %d", found, format).
+			WithHint("open it with a newer version of the program")
+	case found == 0:
+		return c.script("INSERT INTO dbos_meta VALUES ('format', $1)", format)
+	}
+	return nil
 }
 
 // Update implements dbms.DB.

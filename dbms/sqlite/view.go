@@ -60,18 +60,27 @@ func (p *readers) open() (*reader, error) {
 		return nil, err
 	}
 	r := &reader{conn: c}
-	if err := c.numbers(&numbers{}); err != nil {
+	if err := r.prepare(); err != nil {
+		c.close()
 		return nil, err
+	}
+	return r, nil
+}
+
+func (r *reader) prepare() error {
+	if err := r.conn.numbers(&numbers{}); err != nil {
+		return err
 	}
 	for _, p := range []struct {
 		stmt **sqlite.Stmt
 		sql  string
 	}{{&r.begin, "BEGIN"}, {&r.version, "PRAGMA schema_version"}, {&r.end, "ROLLBACK"}} {
-		if *p.stmt, err = c.raw.Prepare(p.sql); err != nil {
-			return nil, sqlError("sqlite.open", err)
+		var err error
+		if *p.stmt, err = r.conn.raw.Prepare(p.sql); err != nil {
+			return sqlError("sqlite.open", err)
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // close closes all readers; it waits for the ones in use.
