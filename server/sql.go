@@ -137,14 +137,8 @@ func exec(tx *dbos.Tx, sql string, args []any) (*dbosv1.ExecResponse, error) {
 	}
 	defer rows.Close()
 	res := &dbosv1.ExecResponse{Columns: messages(rows.Columns(), text)}
-	if len(res.Columns) == 0 {
-		rows.Close() // it has not run yet: a statement runs as its rows are read
-		n, err := tx.Exec(sql, args...)
-		res.Changed = &n
-		return res, err
-	}
 	size := 0
-	for rows.Next() {
+	for rows.Next() { // also if there are none: this is what runs the statement
 		row, n, err := readRow(rows, len(res.Columns))
 		if err != nil {
 			return nil, err
@@ -155,15 +149,14 @@ func exec(tx *dbos.Tx, sql string, args []any) (*dbosv1.ExecResponse, error) {
 		}
 		res.Rows = append(res.Rows, row)
 	}
-	return res, rows.Err()
-}
-
-func checkStatement(sql string) error {
-	if sql == "" {
-		return abi.Errorf("server.sql", abi.Invalid, "argument sql", "it is empty").
-			WithHint("write one statement, such as %q", "select * from sched_task")
+	if err := rows.Err(); err != nil || len(res.Columns) > 0 {
+		return res, err
 	}
-	return nil
+	res.Changed = new(int64)
+	if !changesRows(sql) {
+		return res, nil
+	}
+	return res, tx.QueryRow("select changes()").Scan(res.Changed)
 }
 
 func arguments(values []*dbosv1.Value) []any {

@@ -113,6 +113,22 @@ func TestExec(t *testing.T) {
 	if res := mustExec(t, n, "select n from stock where item = 'hat'"); !reflect.DeepEqual(res.Rows, [][]any{{int64(2)}}) {
 		t.Errorf("a reading statement: got %v", res.Rows)
 	}
+	for _, tt := range []struct {
+		sql     string
+		changed int64
+	}{
+		{"-- all\n/* of them */ update stock set n = 0", 2},
+		{"create table shelf (n integer)", 0},
+		{"alter table shelf add column m", 0},
+		{"insert into shelf (n) select n from stock", 2},
+		{"with a as (select 1 as x) delete from shelf where n < (select x from a)", 2},
+		{"drop table shelf", 0},
+		{"delete from stock where 0", 0},
+	} {
+		if res := mustExec(t, n, tt.sql); res.Changed != tt.changed {
+			t.Errorf("%s: %d rows changed, want %d", tt.sql, res.Changed, tt.changed)
+		}
+	}
 	for _, sql := range []string{"delete from sched_task", "create table wf_mine (n)", "pragma synchronous = off"} {
 		_, err := n.Exec(ctx, sql)
 		wantKind(t, err, abi.Denied)
