@@ -24,26 +24,27 @@ func (s *System) dispatch() {
 		if recovering {
 			recovering = s.recover()
 		}
-		due, more, err := s.round()
+		rest, more, err := s.round()
 		if err != nil {
 			if s.ctx.Err() == nil {
 				s.log.Warn("dispatching failed; trying again", "error", err)
 			}
-			due = new(time.Now().Add(time.Second))
+			rest, more = new(time.Second), false
 		}
 		if more || recovering {
 			continue
 		}
-		s.doze(w, due)
+		s.doze(w, rest)
 	}
 }
 
-// doze waits for a reason to dispatch.
-func (s *System) doze(w dbms.Watcher, due *time.Time) {
+// doze waits for a reason to dispatch, at most so long (nil for as long as it
+// takes).
+func (s *System) doze(w dbms.Watcher, rest *time.Duration) {
 	var timer <-chan time.Time
-	if due != nil {
-		// Not longer than a minute, because the host's clock may be set.
-		t := time.NewTimer(min(max(time.Until(*due), 0), time.Minute))
+	if rest != nil {
+		// Not longer than a minute, because the database's clock may be set.
+		t := time.NewTimer(min(*rest, time.Minute))
 		defer t.Stop()
 		timer = t.C
 	}
@@ -56,29 +57,31 @@ func (s *System) doze(w dbms.Watcher, due *time.Time) {
 	}
 }
 
-// round wakes what is due and claims what is queued. more says that another
+// round wakes what is due and claims what is queued. rest is the time until
+// the next waiting task is due, nil if there is none; more says that another
 // round has work.
-func (s *System) round() (due *time.Time, more bool, err error) {
-	queued := false
+func (s *System) round() (rest *time.Duration, more bool, err error) {
+	queued, due := false, false
 	err = s.db.View(s.ctx, func(tx dbms.Tx) error {
-		var err error
-		if queued, due, err = s.tasks.Outlook(tx); err == nil && due != nil && !due.After(tx.Now()) {
-			queued, more = true, true
+		var at *time.Time
+		if queued, at, err = s.tasks.Outlook(tx); at != nil {
+			rest = new(at.Sub(tx.Now())) // by the database's clock, not the host's
+			due = *rest <= 0
 		}
 		return err
 	})
-	if err != nil || !queued {
-		return due, false, err
+	if err != nil || !queued && !due {
+		return rest, false, err
 	}
-	if more {
+	if due {
 		woken, err := s.wake()
 		if err != nil {
-			return due, false, err
+			return rest, false, err
 		}
 		more = woken > 0
 	}
 	full, err := s.claim()
-	return due, more || full, err
+	return rest, more || full, err
 }
 
 // wake queues tasks whose time has come.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/dbos-go/dbos"
 	"github.com/dbos-go/dbos/abi"
@@ -128,6 +130,27 @@ func TestClosed(t *testing.T) {
 	} {
 		if !errors.Is(err, abi.Closed) {
 			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// Setting the host's clock back does not keep a sleeping run asleep.
+func TestSleepSurvivesAClockSetBack(t *testing.T) {
+	var back atomic.Int64
+	sys := open(t, t.TempDir(), dbos.Clock(func() time.Time { return time.Now().Add(-time.Duration(back.Load())) }))
+	nap := dbos.Workflow(sys, "nap", func(ctx dbos.Context, d time.Duration) (int, error) { return 1, dbos.Sleep(ctx, d) })
+	var runs []*dbos.Run[int]
+	for _, d := range []time.Duration{50 * time.Millisecond, 1100 * time.Millisecond} {
+		run, err := nap.Start(t.Context(), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs = append(runs, run)
+	}
+	back.Store(int64(time.Hour))
+	for _, run := range runs {
+		if _, err := run.Result(t.Context()); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -66,6 +66,10 @@ func NoHistory() Option { return func(o *options) { o.db.NoHistory = true } }
 // seconds.
 func TransactionTimeout(d time.Duration) Option { return func(o *options) { o.db.Timeout = d } }
 
+// Clock replaces the host's clock as the source of the database's time, for
+// tests. Time never runs backwards, whatever it says.
+func Clock(now func() time.Time) Option { return func(o *options) { o.db.Now = now } }
+
 // Logger gets the system's log; the default discards it.
 func Logger(l *slog.Logger) Option { return func(o *options) { o.logger = l } }
 

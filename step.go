@@ -152,6 +152,9 @@ func (r Retry) after(pause time.Duration) time.Duration {
 
 // sleep waits in memory, or leaves when the run ends.
 func (e *execution) sleep(d time.Duration) {
+	if d <= 0 {
+		return
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

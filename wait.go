@@ -21,30 +21,46 @@ const linger = time.Second
 func Sleep(ctx Context, d time.Duration) error {
 	e := ctx.execution()
 	step, recorded := e.next(workflow.Sleep, "sleep", nil)
-	var wake time.Time
-	if recorded {
-		if err := replay(e, step, &wake); err != nil {
+	if !recorded {
+		if err := e.fallAsleep(step, d); err != nil {
 			return err
 		}
-	} else if err := e.fallAsleep(step, d, &wake); err != nil {
+		e.sleep(d)
+		return nil
+	}
+	var wake time.Time
+	if err := replay(e, step, &wake); err != nil {
 		return err
 	}
-	switch rest := time.Until(wake); {
-	case rest > linger:
-		return e.park(&wake, "", never)
-	case rest > 0:
-		e.sleep(rest)
+	rest, err := e.until(wake)
+	if err != nil {
+		return err
 	}
+	if rest > linger {
+		return e.park(&wake, "", never)
+	}
+	e.sleep(rest)
 	return nil
+}
+
+// until returns how long it is to a time, by the database's clock.
+func (e *execution) until(t time.Time) (rest time.Duration, err error) {
+	err = e.persist(func() error {
+		return e.sys.db.View(e.ctx, func(tx dbms.Tx) error {
+			rest = t.Sub(tx.Now())
+			return nil
+		})
+	})
+	return rest, err
 }
 
 // fallAsleep records the time of waking. A long sleeper it also parks, in the
 // same transaction; then it does not return.
-func (e *execution) fallAsleep(step *workflow.Step, d time.Duration, wake *time.Time) error {
+func (e *execution) fallAsleep(step *workflow.Step, d time.Duration) error {
 	err := e.persist(func() error {
 		_, err := e.sys.db.Update(e.ctx, e.call(e.procedure(step), step.Seq), func(tx dbms.Tx) error {
-			*wake = tx.Now().Add(d)
-			output, err := encode(e.codec, "time", *wake)
+			wake := tx.Now().Add(d)
+			output, err := encode(e.codec, "time", wake)
 			if err != nil {
 				return err
 			}
@@ -52,7 +68,7 @@ func (e *execution) fallAsleep(step *workflow.Step, d time.Duration, wake *time.
 			if err := e.record(tx, step); err != nil || d <= linger {
 				return err
 			}
-			return e.sys.tasks.Park(tx, e.lease(), wake, "")
+			return e.sys.tasks.Park(tx, e.lease(), &wake, "")
 		})
 		return err
 	})

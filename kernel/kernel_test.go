@@ -150,6 +150,46 @@ func TestClockNeverGoesBack(t *testing.T) {
 	}
 }
 
+// After the host's clock was set back, time goes on, slower, until the host
+// has caught up; then it is the host's again.
+func TestClockSlews(t *testing.T) {
+	start := time.Now() // with a monotonic reading, which setting a clock does not touch
+	set := time.Duration(0)
+	elapsed := time.Duration(0)
+	c := kernel.NewClock(func() time.Time {
+		// What time.Now returns when the clock was set: the wall clock moves,
+		// the monotonic one does not. Tests cannot set one alone, so the
+		// readings here have no monotonic part and the jump is between two
+		// of them.
+		return start.Round(0).Add(elapsed + set)
+	}, start)
+	elapsed = 10 * time.Second
+	before := c.Now()
+	set = -time.Hour
+	last := c.Now()
+	if last.Before(before) {
+		t.Fatalf("went back from %v to %v", before, last)
+	}
+	for elapsed = 20 * time.Second; elapsed <= 100*time.Second; elapsed += 10 * time.Second {
+		now := c.Now()
+		if d := now.Sub(last); d != 5*time.Second {
+			t.Fatalf("in ten seconds the clock went on by %v, want half of them", d)
+		}
+		last = now
+	}
+	elapsed = 3 * time.Hour
+	if now := c.Now(); !now.Equal(start.Round(0).Add(2 * time.Hour).Truncate(time.Microsecond).UTC()) {
+		t.Fatalf("after the host has caught up: %v", now.Sub(start))
+	}
+	// A second jump begins a new slew.
+	set = -2 * time.Hour
+	last = c.Now()
+	elapsed += 10 * time.Second
+	if d := c.Now().Sub(last); d != 5*time.Second {
+		t.Fatalf("after the second jump the clock went on by %v", d)
+	}
+}
+
 func TestNodeIDNamesTheProcess(t *testing.T) {
 	id := kernel.NodeID()
 	if id != kernel.NodeID() || !strings.Contains(id, "/"+strconv.Itoa(os.Getpid())+"/") {
