@@ -17,8 +17,8 @@ import (
 // Handler returns the services of sys for a server of the caller's own, which
 // must speak HTTP/2 or HTTP/1.1. It authenticates nobody: a call acts as the
 // principal of its request's context (dbos.WithPrincipal), which the server
-// has to set, and whoever reaches the handler can run any SQL. Drain has no
-// effect on it.
+// has to set, and whoever reaches the handler can run any SQL. Its responses
+// must take write deadlines (http.ResponseController). Drain has no effect.
 func Handler(sys *dbos.System, opts ...Option) http.Handler {
 	return newHandler(sys, newConfig(opts), context.Background())
 }

@@ -59,7 +59,7 @@ func TestValuesCrossTheWire(t *testing.T) {
 
 func TestQueryStreamsInOrder(t *testing.T) {
 	n, ctx := newNode(t, ""), within(t)
-	const count = 20_000
+	const count = 5_000
 	rows, err := n.Query(ctx, endless+" limit $1", int64(count))
 	if err != nil {
 		t.Fatal(err)

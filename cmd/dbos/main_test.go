@@ -36,7 +36,7 @@ func TestScripts(t *testing.T) {
 			"exits": exits,
 			"scrub": scrub,
 		},
-		UpdateScripts: os.Getenv("UPDATE") != "",
+		UpdateScripts: *update,
 	})
 }
 
