@@ -80,8 +80,10 @@ type Tx interface {
 	// Exec runs a statement and returns the number of rows it inserted,
 	// updated or deleted itself (not by triggers or cascades).
 	Exec(q *Query, args ...any) (int64, error)
-	// Query runs a statement that returns rows. The Rows must be closed, or
-	// read to their end, before the transaction ends.
+	// Query runs a statement that returns rows. One that writes (RETURNING)
+	// has done its work when Query returns, whether or not its rows are read.
+	// The Rows must be closed, or read to their end, before the transaction
+	// ends.
 	Query(q *Query, args ...any) (Rows, error)
 	// Now is the transaction's time, in UTC with microseconds: fixed for the
 	// transaction, recorded with it, and never going backwards along the

@@ -14,6 +14,20 @@ type rows struct {
 	err  error
 	open bool // on a row
 	done bool
+	// ahead says that the first step was made when the query began.
+	ahead bool
+}
+
+// begin makes the first step of a statement that writes, so that its work is
+// done and its error is known whether or not somebody reads its rows.
+func (r *rows) begin() error {
+	r.ahead = true
+	var err error
+	if r.open, err = r.stmt.step(); err != nil || !r.open {
+		r.stmt.release()
+		r.done = true
+	}
+	return err
 }
 
 func (r *rows) Columns() []string { return r.stmt.columns }
@@ -25,6 +39,10 @@ func (r *rows) Next() bool {
 			return false
 		}
 		defer r.tx.leave()
+	}
+	if r.ahead {
+		r.ahead = false
+		return r.open
 	}
 	if r.done {
 		return false
@@ -67,7 +85,7 @@ func (r *rows) Scan(dest ...any) error {
 		}
 		defer r.tx.leave()
 	}
-	if !r.open {
+	if !r.open || r.ahead {
 		return abi.Errorf("sqlite.scan", abi.Invalid, "rows", "there is no current row").
 			WithHint("call Scan only after Next has returned true")
 	}

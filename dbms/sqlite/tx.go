@@ -140,7 +140,15 @@ func (t *tx) Query(q *dbms.Query, args ...any) (dbms.Rows, error) {
 	r := &rows{stmt: s, tx: t}
 	if s.ddl != nil && t.writer != nil {
 		defer r.finish()
-		return r, t.explain(t.define(s))
+		if err := t.define(s); err != nil {
+			return nil, t.explain(err)
+		}
+		return r, nil
+	}
+	if s.writes {
+		if err := r.begin(); err != nil {
+			return nil, t.explain(err)
+		}
 	}
 	t.open = append(t.open, r)
 	return r, nil
