@@ -49,7 +49,7 @@ func (s *Shop) checkout(ctx dbos.Context, o Order) (Receipt, error) {
 		return s.payments.Charge(ctx, payment.Request{
 			Key: dbos.IdempotencyKey(ctx), Order: o.ID, Card: o.Card, Amount: receipt.Amount,
 		})
-	}, dbos.Retry{Attempts: 8, Backoff: 50 * time.Millisecond, MaxBackoff: 2 * time.Second, If: payment.Temporary})
+	}, dbos.Retry{Attempts: s.tries, Backoff: 50 * time.Millisecond, MaxBackoff: 2 * time.Second, If: payment.Temporary})
 
 	declined, isDeclined := errors.AsType[*payment.Declined](err)
 	switch {
@@ -61,8 +61,8 @@ func (s *Shop) checkout(ctx dbos.Context, o Order) (Receipt, error) {
 		return s.giveBack(ctx, o, receipt, Declined, declined.Error())
 	}
 
-	// No answer, eight times. The card may have been charged all the same, so
-	// the charge is voided first, however long that takes.
+	// No answer, however often it was asked. The card may have been charged all
+	// the same, so the charge is voided first, as long as that may take.
 	_, err = dbos.Step(ctx, "void", func(ctx context.Context) (bool, error) {
 		return true, s.payments.Void(ctx, dbos.IdempotencyKey(ctx), o.ID)
 	}, dbos.Retry{Attempts: -1, MaxBackoff: 10 * time.Second})

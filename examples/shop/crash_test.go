@@ -292,8 +292,9 @@ type program struct {
 // start starts this test binary as the shop: see TestMain.
 func (c *crashTest) start(ctx context.Context, args ...string) *program {
 	c.t.Helper()
-	args = append(args, "-data", filepath.Join(c.dir, "data"), "-latency", "15ms", "-failures", "0.3")
+	args = append(args, "-data", filepath.Join(c.dir, "data"), "-latency", "15ms", "-failures", "0.4", "-tries", "4")
 	p := &program{t: c.t, cmd: exec.CommandContext(ctx, os.Args[0], args...), opened: make(chan string, 1), ended: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), "SHOP_PROGRAM=1")
 	p.cmd.Stdout = &finder{kept: &p.stdout, after: "The shop is open: ", found: p.opened}
 	p.cmd.Stderr = &p.stderr
 	if slices.Contains(args, "-orders") {

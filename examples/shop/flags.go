@@ -35,12 +35,16 @@ type config struct {
 	generate int
 	json     bool
 	tills    int
+	tries    int
 	address  payment.Address
 	settings payment.Settings
 }
 
 // maxTills is the most orders that are worked on at once.
 const maxTills = 1000
+
+// maxTries is the most that a card's charge is tried.
+const maxTries = 1000
 
 // maxGenerate is the most orders of a generated file.
 const maxGenerate = 10_000_000
@@ -56,6 +60,7 @@ func parseFlags(args []string, out io.Writer) (config, error) {
 	f.IntVar(&c.generate, "generate", 0, "write so many `orders` to the standard output and end")
 	f.BoolVar(&c.json, "json", false, "with -orders: write the summary as JSON")
 	f.IntVar(&c.tills, "tills", 64, "how many `orders` are worked on at once")
+	f.IntVar(&c.tries, "tries", 8, "how `often` the payment service is asked before an order is given up")
 	f.StringVar((*string)(&c.address), "payment", "", "`address` of the payment service, unix:PATH or HOST:PORT (default a socket in the data directory)")
 	f.DurationVar(&c.settings.Latency, "latency", 200*time.Millisecond, "how long the payment service takes, on average")
 	f.Float64Var(&c.settings.Failures, "failures", 0.2, "`share` of the payment service's requests that fail, 0 to 1")
@@ -98,6 +103,8 @@ func (c *config) check(given map[string]bool) error {
 		return badFlag("-data", "it names no directory")
 	case c.tills < 1 || c.tills > maxTills:
 		return badFlag("-tills", "%d is outside 1 to %d", c.tills, maxTills)
+	case c.tries < 1 || c.tries > maxTries:
+		return badFlag("-tries", "%d is outside 1 to %d", c.tries, maxTries)
 	}
 	dir, err := filepath.Abs(c.data)
 	if err != nil {

@@ -40,6 +40,8 @@ func TestBadFlags(t *testing.T) {
 		{"-data", "/" + strings.Repeat("long/", 30)},
 		{"-tills", "0"},
 		{"-tills", "1001"},
+		{"-tries", "0"},
+		{"-tries", "1001"},
 		{"-payment", "nowhere"},
 		{"-latency", "-1s"},
 		{"-latency", "2m"},

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -124,7 +125,7 @@ func runShop(ctx context.Context, args []string) (err error) {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	payments := payment.NewClient(c.address)
-	shop, err := openShop(ctx, c.data, payments, c.tills, log)
+	shop, err := openShop(ctx, c.data, payments, c.tills, c.tries, log)
 	if err != nil {
 		return err
 	}
@@ -176,7 +177,7 @@ func (c *config) launcher(client *payment.Client) (*payment.Launcher, error) {
 		return nil, err
 	}
 	return &payment.Launcher{
-		Client: client, Command: c.paymentCommand(program), Settings: c.settings, Log: c.ledger() + ".log",
+		Client: client, Command: c.paymentCommand(program), Settings: c.settings, Log: filepath.Join(c.data, "payment.log"),
 	}, nil
 }
 

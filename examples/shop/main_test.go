@@ -17,7 +17,6 @@ func TestMain(m *testing.M) {
 	if os.Getenv("SHOP_PROGRAM") != "" {
 		os.Exit(run(os.Args[1:]))
 	}
-	os.Setenv("SHOP_PROGRAM", "1") // for the processes that tests start
 	os.Exit(m.Run())
 }
 
@@ -46,7 +45,7 @@ func newShop(t *testing.T) *Shop {
 
 func launchShop(t *testing.T, dir string, address payment.Address) *Shop {
 	t.Helper()
-	shop, err := openShop(t.Context(), filepath.Join(dir, "data"), payment.NewClient(address), 8, slog.New(slog.DiscardHandler))
+	shop, err := openShop(t.Context(), filepath.Join(dir, "data"), payment.NewClient(address), 8, 8, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

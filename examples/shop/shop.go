@@ -25,12 +25,14 @@ type Shop struct {
 	payments  *payment.Client
 	checkouts *dbos.Definition[Order, Receipt]
 	tills     *dbos.Queue
+	tries     int      // how often the payment service is asked to charge a card
 	catalogue []string // IDs of the items
 }
 
 // openShop opens the shop in a data directory. It does not work on orders
-// before launch; at most so many are worked on at once.
-func openShop(ctx context.Context, dir string, payments *payment.Client, tills int, log *slog.Logger) (*Shop, error) {
+// before launch. At most tills of them are worked on at once; each asks the
+// payment service up to so many tries.
+func openShop(ctx context.Context, dir string, payments *payment.Client, tills, tries int, log *slog.Logger) (*Shop, error) {
 	tables, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err
@@ -39,7 +41,7 @@ func openShop(ctx context.Context, dir string, payments *payment.Client, tills i
 	if err != nil {
 		return nil, err
 	}
-	s := &Shop{sys: sys, payments: payments}
+	s := &Shop{sys: sys, payments: payments, tries: tries}
 	if err := s.prepare(ctx, tills); err != nil {
 		return nil, errors.Join(err, sys.Close())
 	}

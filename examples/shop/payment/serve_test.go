@@ -187,7 +187,8 @@ func TestAddress(t *testing.T) {
 }
 
 // launcher starts this test binary as the service's process: see TestMain.
-func launcher(c Config) *Launcher {
+func launcher(t *testing.T, c Config) *Launcher {
+	t.Setenv("PAYMENT_SERVICE", "1") // for the process
 	return &Launcher{
 		Client:  NewClient(c.Address),
 		Command: []string{os.Args[0], string(c.Address), c.Ledger},
@@ -198,7 +199,6 @@ func launcher(c Config) *Launcher {
 // TestMain lets the test binary be the service's process.
 func TestMain(m *testing.M) {
 	if os.Getenv("PAYMENT_SERVICE") == "" {
-		os.Setenv("PAYMENT_SERVICE", "1") // for the processes that tests start
 		os.Exit(m.Run())
 	}
 	err := Serve(context.Background(), Config{Address: Address(os.Args[1]), Ledger: os.Args[2], Linger: time.Minute})
@@ -238,9 +238,10 @@ func TestStartsOnce(t *testing.T) {
 		began = make(chan struct{})
 	)
 	for range 5 {
+		l := launcher(t, c)
 		wg.Go(func() {
 			<-began
-			h, _, err := launcher(c).Start(t.Context())
+			h, _, err := l.Start(t.Context())
 			if err != nil {
 				t.Error(err)
 			}
@@ -259,7 +260,7 @@ func TestStartsOnce(t *testing.T) {
 // A killed service is started again, and knows what it knew.
 func TestKeep(t *testing.T) {
 	c := config(t)
-	l := launcher(c)
+	l := launcher(t, c)
 	endService(t, l.Client)
 	l.Settings.Failures = 0.25
 	ctx, cancel := context.WithCancel(t.Context())
@@ -299,7 +300,7 @@ func TestKeep(t *testing.T) {
 }
 
 func TestCommandThatEnds(t *testing.T) {
-	l := launcher(config(t))
+	l := launcher(t, config(t))
 	l.Command = []string{os.Args[0], "nowhere", l.Log + "-ledger"}
 	_, _, err := l.Start(t.Context())
 	if !errors.Is(err, abi.Unavailable) || abi.HintOf(err) == "" {
