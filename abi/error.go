@@ -16,7 +16,7 @@ type Error struct {
 	Op string
 	// Kind classifies the failure; it crosses the wire.
 	Kind Kind
-	// Resource names what it concerned: `run "order-42"`, "argument limit".
+	// Resource names what it concerned: `run order-42`, "argument limit".
 	// It may be empty.
 	Resource string
 	// Hint says what to do about it, as a sentence without a full stop. It

@@ -15,15 +15,33 @@ func sqlError(op string, err error) error {
 		return nil
 	}
 	kind, hint := classify(sqlite.ErrCode(err))
-	e := abi.Errorf(op, kind, "", "%w", err)
+	e := abi.Errorf(op, kind, "", "%w", plain(err))
 	e.Hint = hint
 	return e
+}
+
+// A plainError is an error of SQLite without the names of the calls that it
+// went through.
+type plainError struct {
+	text string
+	err  error
+}
+
+func (e *plainError) Error() string { return e.text }
+func (e *plainError) Unwrap() error { return e.err }
+
+func plain(err error) error {
+	text := err.Error()
+	for _, noise := range []string{"sqlite: prepare: ", "sqlite: step: ", "sqlite: reset: ", "SQL logic error: "} {
+		text = strings.Replace(text, noise, "", 1)
+	}
+	return &plainError{text, err}
 }
 
 // statementError is sqlError for a statement, which it names.
 func statementError(op, statement string, err error) error {
 	kind, hint := classify(sqlite.ErrCode(err))
-	e := abi.Errorf(op, kind, fmt.Sprintf("statement %q", shorten(statement)), "%w", err)
+	e := abi.Errorf(op, kind, fmt.Sprintf("statement %q", shorten(statement)), "%w", plain(err))
 	e.Hint = hint
 	return e
 }
