@@ -11,7 +11,7 @@ import (
 )
 
 // patience is how long anything prompt may take on a slow and busy machine.
-const patience = 20 * time.Second
+const patience = 20 * time.Second * slowness
 
 // An outcome is how an Update ended for its caller.
 type outcome struct {

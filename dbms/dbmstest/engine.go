@@ -58,9 +58,9 @@ func Examine(t *testing.T, e Engine) {
 	}
 }
 
-// rounds is n, or a fraction of it with -short.
+// rounds is n, or a fraction of it with -short or with the race detector.
 func rounds(n int) int {
-	if testing.Short() {
+	if testing.Short() || raced {
 		return max(1, n/4)
 	}
 	return n

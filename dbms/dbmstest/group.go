@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/dbos-go/dbos/abi"
 	"github.com/dbos-go/dbos/dbms"
@@ -17,9 +16,8 @@ import (
 // commits several together does so, and fails some of them in every way. What
 // is left must be exactly the work of those that returned nil.
 func examineGroup(t *testing.T, e Engine) {
-	const callers, timeout = 8, 150 * time.Millisecond
-	d := open(t, e, dbms.Options{Durability: dbms.Async, Timeout: timeout})
-	createBoth(d)
+	const callers = 8
+	d := openImpatient(t, e)
 	base := d.Status().LastLSN
 	faults := slices.Concat(faults, e.Dialect.rollback())
 	var all sync.WaitGroup

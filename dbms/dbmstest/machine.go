@@ -62,7 +62,7 @@ func examineChanges(t *testing.T, e Engine) {
 // wantTally: a run in which some kind of statement never succeeded shows
 // nothing about it.
 func wantTally(t *testing.T, tally map[string]int) {
-	if t.Failed() || testing.Short() {
+	if t.Failed() || testing.Short() || raced {
 		return
 	}
 	for _, kind := range []string{

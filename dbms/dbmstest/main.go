@@ -2,6 +2,7 @@ package dbmstest
 
 import (
 	"bufio"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,6 +20,11 @@ const childEnv = "DBOS_EXAMINED_CHILD"
 func Main(m *testing.M, e Engine) {
 	role := os.Getenv(childEnv)
 	if role == "" {
+		flag.Parse()
+		checks := flag.Lookup("rapid.checks")
+		if raced && checks.Value.String() == checks.DefValue {
+			checks.Value.Set("10") // of the usual 100, which take minutes
+		}
 		os.Exit(m.Run())
 	}
 	play, ok := map[string]func(*child, Engine){

@@ -8,7 +8,20 @@ import (
 	"github.com/dbos-go/dbos/dbms"
 )
 
-const shortTimeout = 100 * time.Millisecond
+// shortTimeout is more than any honest transaction of the examination takes.
+const shortTimeout = 300 * time.Millisecond * slowness
+
+// openImpatient opens a database with its tables made and a short time-out.
+func openImpatient(t *testing.T, e Engine) *database {
+	t.Helper()
+	dir := t.TempDir()
+	d := reopen(t, e, dir, dbms.Options{Durability: dbms.Async})
+	createBoth(d)
+	d.close()
+	d = reopen(t, e, dir, dbms.Options{Durability: dbms.Async, Timeout: shortTimeout})
+	t.Cleanup(func() { promptly(t, "close", d.close) })
+	return d
+}
 
 // endless is a query that computes for ever.
 const endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n WHERE i < 0"
@@ -45,8 +58,7 @@ func readForEver(tx dbms.Tx, _ <-chan struct{}) error {
 }
 
 func examineStuck(t *testing.T, e Engine, fn func(dbms.Tx, <-chan struct{}) error) {
-	d := open(t, e, dbms.Options{Durability: dbms.Async, Timeout: shortTimeout})
-	createBoth(d)
+	d := openImpatient(t, e)
 	stuck := make(chan struct{})
 	defer close(stuck)
 	var o outcome
@@ -67,8 +79,7 @@ func examineStuck(t *testing.T, e Engine, fn func(dbms.Tx, <-chan struct{}) erro
 
 // examineLate: a function that comes back after its time can do nothing more.
 func examineLate(t *testing.T, e Engine) {
-	d := open(t, e, dbms.Options{Durability: dbms.Async, Timeout: shortTimeout})
-	createBoth(d)
+	d := openImpatient(t, e)
 	watcher := d.Watch("late")
 	defer watcher.Close()
 	stuck, back := make(chan struct{}), make(chan struct{})
@@ -108,8 +119,7 @@ func examineLate(t *testing.T, e Engine) {
 // examineNested: a function that breaks the rule and calls Update waits for
 // itself; it must not take the database with it.
 func examineNested(t *testing.T, e Engine) {
-	d := open(t, e, dbms.Options{Durability: dbms.Async, Timeout: shortTimeout})
-	createBoth(d)
+	d := openImpatient(t, e)
 	inner := make(chan error, 1)
 	var o outcome
 	promptly(t, "the nested update", func() {

@@ -23,53 +23,74 @@ func examineValues(t *testing.T, e Engine) {
 	t.Run("not kept", func(t *testing.T) { examineNotKept(t, d, e) })
 }
 
-// store writes an argument into a column of the type and reads the value.
-func (d *database) store(typ ColumnType, arg any) (v any, err error) {
+// A stored is what became of one argument: a value, or an error.
+type stored struct {
+	value any
+	err   error
+}
+
+// store writes arguments into a column of the type, in one transaction that
+// goes on after errors, and reads the values. Changes must have the same.
+func (d *database) store(typ ColumnType, args ...any) []stored {
 	d.t.Helper()
-	lsn := d.Status().LastLSN
 	d.exec("DROP TABLE IF EXISTS v")
-	d.exec("CREATE TABLE v (v " + typ.Name + ")")
-	if _, err := d.try("INSERT INTO v VALUES ($1)", arg); err != nil {
-		return nil, err
-	}
-	d.view(func(tx dbms.Tx) error {
-		return each(tx, dbms.SQL("SELECT v FROM v"), func(r dbms.Rows) error { return r.Scan(&v) })
+	d.exec("CREATE TABLE v (i bigint PRIMARY KEY NOT NULL, v " + typ.Name + ")")
+	before, good := d.Status().LastLSN, 0
+	all := make([]stored, len(args))
+	d.update(func(tx dbms.Tx) error {
+		for i, arg := range args {
+			all[i].err = run("INSERT INTO v VALUES ($1, $2)", i, arg)(tx)
+		}
+		return nil
 	})
-	commits := d.changes(lsn)
-	last := commits[len(commits)-1]
-	if len(last.Changes) != 1 || encode(last.Changes[0].Row) != encode([]dbms.Value{v}) {
-		d.t.Errorf("%T %v in a column of type %q: the table holds %s, Changes has %+v", arg, arg, typ.Name, encode([]dbms.Value{v}), last.Changes)
+	d.view(func(tx dbms.Tx) error {
+		return each(tx, dbms.SQL("SELECT i, v FROM v"), func(r dbms.Rows) error {
+			var i int
+			var v any
+			err := r.Scan(&i, &v)
+			all[i].value = v
+			good++
+			return err
+		})
+	})
+	changes := d.changes(before)[0].Changes
+	if len(changes) != good {
+		d.t.Errorf("Changes has %d rows, the table %d", len(changes), good)
 	}
-	return v, nil
+	for _, c := range changes {
+		i := c.Row[0].(int64)
+		if encode(c.Row[1:]) != encode([]dbms.Value{all[i].value}) {
+			d.t.Errorf("%T %v in a column of type %q: the table holds %T %v, Changes has %T %v",
+				args[i], args[i], typ.Name, all[i].value, all[i].value, c.Row[1], c.Row[1])
+		}
+	}
+	return all
 }
 
 // examineRoundTrip: a column of a type without conversions, the last of the
-// dialect, gives back exactly what it was given.
+// dialect, gives back exactly what it was given. From others, Changes has the
+// converted value.
 func examineRoundTrip(t *testing.T, d *database, e Engine) {
 	d = &database{DB: d.DB, t: t}
-	types := e.Dialect.Types
-	for _, arg := range types[len(types)-1].Values {
-		v, err := d.store(types[len(types)-1], arg)
-		if err != nil {
-			t.Errorf("%T %v: %v", arg, arg, err)
-		} else if encode([]dbms.Value{v}) != encode([]dbms.Value{arg}) {
-			t.Errorf("stored %T %v, read %T %v", arg, arg, v, v)
-		}
-	}
-	for _, typ := range types { // with conversions, Changes must have the converted value
-		for _, arg := range typ.Values {
-			if _, err := d.store(typ, arg); err != nil {
-				t.Errorf("%T %v in a column of type %q: %v", arg, arg, typ.Name, err)
+	for n, typ := range e.Dialect.Types {
+		for i, s := range d.store(typ, typ.Values...) {
+			arg := typ.Values[i]
+			if s.err != nil {
+				t.Errorf("%T %v in a column of type %q: %v", arg, arg, typ.Name, s.err)
+			} else if n == len(e.Dialect.Types)-1 && encode([]dbms.Value{s.value}) != encode([]dbms.Value{arg}) {
+				t.Errorf("stored %T %v, read %T %v", arg, arg, s.value, s.value)
 			}
 		}
 	}
 }
 
+// plain is a column type that converts nothing.
+func (d Dialect) plain() ColumnType { return d.Types[len(d.Types)-1] }
+
 type celsius float32
 
 func examineArguments(t *testing.T, d *database, e Engine) {
 	d = &database{DB: d.DB, t: t}
-	plain := e.Dialect.Types[len(e.Dialect.Types)-1]
 	at := time.Date(2024, 5, 6, 7, 8, 9, 123456789, time.FixedZone("", -7200))
 	seven, none := 7, (*int)(nil)
 	for _, c := range []struct {
@@ -80,12 +101,12 @@ func examineArguments(t *testing.T, d *database, e Engine) {
 		{celsius(0.5), 0.5}, {dbms.LSN(5), int64(5)}, {abi.Principal("user:ada"), "user:ada"}, {&seven, int64(7)}, {none, nil},
 		{at, at.UnixMicro()}, {&at, at.UnixMicro()}, {json.RawMessage(`{"a":1}`), `{"a":1}`}, {[]byte(nil), nil}, {json.RawMessage(nil), nil},
 	} {
-		v, err := d.store(plain, c.arg)
-		if err != nil || encode([]dbms.Value{v}) != encode([]dbms.Value{c.want}) {
-			t.Errorf("%T %v is stored as %v, error %v; want %v", c.arg, c.arg, v, err, c.want)
+		s := d.store(e.Dialect.plain(), c.arg)[0]
+		if s.err != nil || encode([]dbms.Value{s.value}) != encode([]dbms.Value{c.want}) {
+			t.Errorf("%T %v is stored as %v, error %v; want %v", c.arg, c.arg, s.value, s.err, c.want)
 		}
 	}
-	d.store(plain, at)
+	d.store(e.Dialect.plain(), at)
 	var back time.Time
 	d.view(func(tx dbms.Tx) error {
 		return each(tx, dbms.SQL("SELECT v FROM v"), func(r dbms.Rows) error { return r.Scan(&back) })
@@ -95,34 +116,32 @@ func examineArguments(t *testing.T, d *database, e Engine) {
 	}
 }
 
+// examineRefused: an argument that cannot be stored is an error, and the
+// transaction may go on without it.
 func examineRefused(t *testing.T, d *database, e Engine) {
 	d = &database{DB: d.DB, t: t}
-	plain := e.Dialect.Types[len(e.Dialect.Types)-1]
 	nan, large := math.NaN(), uint64(math.MaxInt64)+1
-	for _, arg := range []any{
+	args := []any{
 		nan, &nan, celsius(nan), large, &large, uint64(math.MaxUint64), make(chan int), func() {}, struct{ A int }{1}, map[string]int{}, []int{1},
-		complex(1, 1), time.Time{}.AddDate(-5, 0, 0), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), [2]byte{1, 2},
-	} {
-		_, err := d.store(plain, arg)
-		wantKind(t, err, abi.Invalid, fmt.Sprintf("argument of type %T", arg))
+		complex(1, 1), time.Time{}.AddDate(-5, 0, 0), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), [2]byte{1, 2}, 1.5,
 	}
-	// The transaction may go on.
-	d.update(func(tx dbms.Tx) error {
-		if run("INSERT INTO v VALUES ($1)", math.NaN())(tx) == nil {
-			t.Error("NaN was stored")
+	last := len(args) - 1
+	for i, s := range d.store(e.Dialect.plain(), args...) {
+		if i < last {
+			wantKind(t, s.err, abi.Invalid, fmt.Sprintf("argument of type %T", args[i]))
+		} else if s.err != nil {
+			t.Errorf("a good argument after bad ones: %v", s.err)
 		}
-		return run("INSERT INTO v VALUES ($1)", 1.5)(tx)
-	})
+	}
 	d.want(1, "SELECT count(*) FROM v")
 }
 
 func examineLarge(t *testing.T, d *database, e Engine) {
 	d = &database{DB: d.DB, t: t}
-	plain := e.Dialect.Types[len(e.Dialect.Types)-1]
 	large := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // 1 MiB
 	for _, arg := range []any{large, string(large)} {
-		if v, err := d.store(plain, arg); err != nil || encode([]dbms.Value{v}) != encode([]dbms.Value{arg}) {
-			t.Errorf("1 MiB of %T does not come back: %v", arg, err)
+		if s := d.store(e.Dialect.plain(), arg)[0]; s.err != nil || encode([]dbms.Value{s.value}) != encode([]dbms.Value{arg}) {
+			t.Errorf("1 MiB of %T does not come back: %v", arg, s.err)
 		}
 	}
 }
@@ -132,7 +151,7 @@ func examineLarge(t *testing.T, d *database, e Engine) {
 func examineNotKept(t *testing.T, d *database, e Engine) {
 	d = &database{DB: d.DB, t: t}
 	d.exec("DROP TABLE IF EXISTS v")
-	d.exec("CREATE TABLE v (i bigint, v " + e.Dialect.Types[len(e.Dialect.Types)-1].Name + ")")
+	d.exec("CREATE TABLE v (i bigint, v " + e.Dialect.plain().Name + ")")
 	buffer := []byte("aa")
 	d.update(func(tx dbms.Tx) error {
 		for i := range 2 {
