@@ -70,13 +70,14 @@ func cases(c *measure.Comparison) []measure.Case {
 	return all
 }
 
-var header = []string{"case", "SQLite, same rows", "DBOS workflows", "DBOS ÷ SQLite", "p50", "p99", "spread"}
+var header = []string{"case", "SQLite, same rows", "DBOS workflows", "DBOS ÷ SQLite", "its processor time", "DBOS's", "p50", "p99", "spread"}
 
 func row(o *measure.Outcome) []string {
 	floor, dbos := o.Sides[sideFloor], o.Sides[sideDBOS]
 	return []string{
 		o.Case, measure.Count(floor.Median), measure.Count(dbos.Median),
 		measure.Ratio(dbos.Median, floor.Median),
+		measure.Duration(floor.CPU), measure.Duration(dbos.CPU),
 		measure.Duration(dbos.P50), measure.Duration(dbos.P99),
 		fmt.Sprintf("%.0f %%", 100*measure.Spread(dbos.Rates)),
 	}

@@ -34,10 +34,11 @@ type Outcome struct {
 type Reached struct {
 	Rates  []float64     `json:"rates"` // operations a second, a round each
 	Median float64       `json:"median"`
+	CPU    time.Duration `json:"cpu_ns"`           // an operation, the median of the rounds
 	P50    time.Duration `json:"p50_ns,omitempty"` // of all rounds together
 	P99    time.Duration `json:"p99_ns,omitempty"`
 
-	latencies Latencies
+	cpu, latencies Latencies
 }
 
 // A Comparison runs cases; its fields are the flags of the programs that
@@ -162,6 +163,8 @@ func (o *Outcome) add(side string, r Result) {
 	}
 	s.Rates = append(s.Rates, r.Rate())
 	s.Median = Median(s.Rates)
+	s.cpu = append(s.cpu, r.CPUPerOperation())
+	s.CPU = s.cpu.Quantile(0.5)
 	s.latencies = append(s.latencies, r.Latencies...)
 	s.P50, s.P99 = s.latencies.Quantile(0.5), s.latencies.Quantile(0.99)
 }

@@ -3,6 +3,7 @@ package measure
 import (
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -21,11 +22,18 @@ type Load struct {
 type Result struct {
 	Operations int64
 	Elapsed    time.Duration
+	CPU        time.Duration // of the whole process; it varies less with the neighbours than the rate
 	Latencies  Latencies
 }
 
 // Rate returns operations a second.
 func (r Result) Rate() float64 { return float64(r.Operations) / r.Elapsed.Seconds() }
+
+// CPUPerOperation returns the processor time of one operation; 0 if there was
+// none.
+func (r Result) CPUPerOperation() time.Duration {
+	return r.CPU / time.Duration(max(r.Operations, 1))
+}
 
 // The phases of a load.
 const (
@@ -51,11 +59,9 @@ func (l Load) Run(op func(caller int) error) (Result, error) {
 			}
 		})
 	}
-	began, err := l.conduct(&phase, failure)
-	elapsed := time.Since(began)
+	result, err := l.conduct(&phase, failure)
 	running.Wait()
 
-	result := Result{Elapsed: elapsed}
 	for i := range callers {
 		result.Operations += callers[i].operations
 		result.Latencies = append(result.Latencies, callers[i].latencies...)
@@ -63,24 +69,32 @@ func (l Load) Run(op func(caller int) error) (Result, error) {
 	return result, err
 }
 
-// conduct moves the load through its phases and returns when the counting
-// began.
-func (l Load) conduct(phase *atomic.Int32, failure <-chan error) (time.Time, error) {
+// conduct moves the load through its phases and returns what the counting one
+// took.
+func (l Load) conduct(phase *atomic.Int32, failure <-chan error) (r Result, err error) {
 	defer phase.Store(over)
-	began := time.Now()
 	select {
-	case err := <-failure:
-		return began, err
+	case err = <-failure:
+		return r, err
 	case <-time.After(l.Warmup):
 	}
 	phase.Store(counting)
-	began = time.Now()
+	began, used := time.Now(), cpuTime()
 	select {
-	case err := <-failure:
-		return began, err
+	case err = <-failure:
 	case <-time.After(l.Duration):
 	}
-	return began, nil
+	r.Elapsed, r.CPU = time.Since(began), cpuTime()-used
+	return r, err
+}
+
+// cpuTime returns the processor time that this process has used.
+func cpuTime() time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		return 0
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // A caller is one goroutine's share of a result. It fills cache lines of its

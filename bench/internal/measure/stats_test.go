@@ -56,6 +56,9 @@ func TestLoadCountsEveryCaller(t *testing.T) {
 	if half := sum/2 + int64(len(calls)); len(r.Latencies) == 0 || int64(len(r.Latencies)) > half {
 		t.Errorf("%d latencies of %d calls, want at most every second", len(r.Latencies), sum)
 	}
+	if r.CPU <= 0 || r.CPUPerOperation() > r.CPU {
+		t.Errorf("the load used %v of processor time, %v an operation", r.CPU, r.CPUPerOperation())
+	}
 	if r.Elapsed < l.Duration || r.Rate() <= 0 {
 		t.Errorf("elapsed %v, rate %v", r.Elapsed, r.Rate())
 	}
