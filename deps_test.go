@@ -48,7 +48,7 @@ var policy = []layer{
 	{dir: "dbms", level: "Level 2, the seam over engines", imports: []string{"kernel", "abi"}, testImports: engines},
 	{dir: "dbms/sqlite", level: "Level 2, an engine", imports: []string{"dbms", "kernel", "abi"},
 		libraries: []string{"zombiezen.com/go/sqlite", "golang.org/x/sys"}, testImports: engines},
-	{dir: "dbms/dbmstest", level: "Level 2, the examiner", imports: []string{"dbms", "abi"},
+	{dir: "dbms/dbmstest", level: "Level 2, the examiner and its list of engines", imports: []string{"dbms", "dbms/sqlite", "abi"},
 		libraries: []string{"pgregory.net/rapid"}, testImports: engines, testsOnly: true},
 
 	{dir: "service/*/...", level: "Level 3, a service", imports: []string{"dbms", "kernel", "abi"}, testImports: engines},

@@ -6,15 +6,16 @@ import (
 
 	"github.com/dbos-go/dbos/abi"
 	"github.com/dbos-go/dbos/dbms"
+	"github.com/dbos-go/dbos/dbms/dbmstest"
 	"github.com/dbos-go/dbos/service/sched"
 )
 
 // BenchmarkLife is one task from submission to outcome, many in a
 // transaction: what the scheduler's statements cost without the commit.
 func BenchmarkLife(b *testing.B) {
-	for name, open := range engines {
-		b.Run(name, func(b *testing.B) {
-			db, err := open(b.TempDir())
+	for _, e := range dbmstest.Engines() {
+		b.Run(e.Name, func(b *testing.B) {
+			db, err := e.Open(b.Context(), b.TempDir(), dbms.Options{Durability: dbms.Async})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -13,34 +13,22 @@ import (
 
 	"github.com/dbos-go/dbos/abi"
 	"github.com/dbos-go/dbos/dbms"
-	"github.com/dbos-go/dbos/dbms/sqlite"
+	"github.com/dbos-go/dbos/dbms/dbmstest"
 	"github.com/dbos-go/dbos/service/sched"
 )
 
-// engines are the databases that the suite runs on.
-var engines = map[string]func(dir string) (dbms.DB, error){
-	"sqlite": func(dir string) (dbms.DB, error) {
-		return sqlite.Open(context.Background(), dir, dbms.Options{Durability: dbms.Async})
-	},
-}
-
 // onEngines runs a test on each engine.
 func onEngines(t *testing.T, test func(t *testing.T, db dbms.DB, s *sched.Service)) {
-	for name, open := range engines {
-		t.Run(name, func(t *testing.T) {
-			db, err := open(t.TempDir())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer db.Close()
-			s, err := sched.New(t.Context(), db)
-			if err != nil {
-				t.Fatal(err)
-			}
-			test(t, db, s)
-		})
-	}
+	dbmstest.OnEngines(t, func(t *testing.T, db dbms.DB) {
+		s, err := sched.New(t.Context(), db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		test(t, db, s)
+	})
 }
+
+func TestQueries(t *testing.T) { dbmstest.PrepareSchema(t, sched.Schema()) }
 
 type fataler interface {
 	Helper()
@@ -330,29 +318,31 @@ func (m *machine) Check(t *rapid.T) {
 }
 
 func TestSchedulerFollowsTheModel(t *testing.T) {
-	for name, open := range engines {
-		t.Run(name, func(t *testing.T) {
-			rapid.Check(t, func(rt *rapid.T) {
-				db, err := open(t.TempDir())
-				if err != nil {
-					rt.Fatal(err)
-				}
-				defer db.Close()
-				s, err := sched.New(t.Context(), db)
-				if err != nil {
-					rt.Fatal(err)
-				}
-				m := &machine{db: db, s: s, tasks: map[string]*taskModel{}, limit: map[string]int{"one": 2}, now: time.Now()}
-				update(rt, db, func(tx dbms.Tx) error {
-					return errors.Join(s.PutQueue(tx, "one", 2, 0), s.PutQueue(tx, "two", 0, 0))
-				})
-				rt.Repeat(map[string]func(*rapid.T){
-					"Submit": m.Submit, "Claim": m.Claim, "Finish": m.Finish, "Park": m.Park, "Due": m.Due,
-					"Cancel": m.Cancel, "Resume": m.Resume, "Recover": m.Recover, "": m.Check,
-				})
-			})
+	for _, e := range dbmstest.Engines() {
+		t.Run(e.Name, func(t *testing.T) {
+			rapid.Check(t, func(rt *rapid.T) { followModel(t, rt, e) })
 		})
 	}
+}
+
+func followModel(t *testing.T, rt *rapid.T, e dbmstest.Engine) {
+	db, err := e.Open(t.Context(), t.TempDir(), dbms.Options{Durability: dbms.Async})
+	if err != nil {
+		rt.Fatal(err)
+	}
+	defer db.Close()
+	s, err := sched.New(t.Context(), db)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	m := &machine{db: db, s: s, tasks: map[string]*taskModel{}, limit: map[string]int{"one": 2}, now: time.Now()}
+	update(rt, db, func(tx dbms.Tx) error {
+		return errors.Join(s.PutQueue(tx, "one", 2, 0), s.PutQueue(tx, "two", 0, 0))
+	})
+	rt.Repeat(map[string]func(*rapid.T){
+		"Submit": m.Submit, "Claim": m.Claim, "Finish": m.Finish, "Park": m.Park, "Due": m.Due,
+		"Cancel": m.Cancel, "Resume": m.Resume, "Recover": m.Recover, "": m.Check,
+	})
 }
 
 func TestSubmitTwice(t *testing.T) {

@@ -1,7 +1,6 @@
 package workflow_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -9,42 +8,31 @@ import (
 
 	"github.com/dbos-go/dbos/abi"
 	"github.com/dbos-go/dbos/dbms"
-	"github.com/dbos-go/dbos/dbms/sqlite"
+	"github.com/dbos-go/dbos/dbms/dbmstest"
 	"github.com/dbos-go/dbos/service/sched"
 	"github.com/dbos-go/dbos/service/workflow"
 )
 
-var engines = map[string]func(dir string) (dbms.DB, error){
-	"sqlite": func(dir string) (dbms.DB, error) {
-		return sqlite.Open(context.Background(), dir, dbms.Options{Durability: dbms.Async})
-	},
-}
-
 // onEngines runs a test on each engine, with a running task "run" of epoch 1.
 func onEngines(t *testing.T, test func(t *testing.T, db dbms.DB, tasks *sched.Service, s *workflow.Service)) {
-	for name, open := range engines {
-		t.Run(name, func(t *testing.T) {
-			db, err := open(t.TempDir())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer db.Close()
-			tasks, err := sched.New(t.Context(), db)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s, err := workflow.New(t.Context(), db)
-			if err != nil {
-				t.Fatal(err)
-			}
-			must(t, update(t, db, func(tx dbms.Tx) error {
-				_, err := tasks.Submit(tx, &sched.Task{ID: "run", Name: "job", Codec: "json", Input: "1", Worker: new("w")})
-				return err
-			}))
-			test(t, db, tasks, s)
-		})
-	}
+	dbmstest.OnEngines(t, func(t *testing.T, db dbms.DB) {
+		tasks, err := sched.New(t.Context(), db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := workflow.New(t.Context(), db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		must(t, update(t, db, func(tx dbms.Tx) error {
+			_, err := tasks.Submit(tx, &sched.Task{ID: "run", Name: "job", Codec: "json", Input: "1", Worker: new("w")})
+			return err
+		}))
+		test(t, db, tasks, s)
+	})
 }
+
+func TestQueries(t *testing.T) { dbmstest.PrepareSchema(t, workflow.Schema(), sched.Schema()) }
 
 func update(t *testing.T, db dbms.DB, fn func(tx dbms.Tx) error) error {
 	t.Helper()
