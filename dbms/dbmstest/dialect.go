@@ -23,6 +23,8 @@ type Dialect struct {
 	TableOptions []string
 	// Inserts are the verbs of an insert: "INSERT", "INSERT OR REPLACE", ….
 	Inserts []string
+	// Updates are the verbs of an update.
+	Updates []string
 	// Rollback is the verb of an insert that rolls the whole transaction back
 	// if its row is there; "" if the engine has none.
 	Rollback string
@@ -90,6 +92,7 @@ func SQLite() Dialect {
 		},
 		TableOptions: []string{"", "", "WITHOUT ROWID"},
 		Inserts:      []string{"INSERT", "INSERT OR REPLACE", "INSERT OR IGNORE", "REPLACE", "INSERT OR FAIL"},
+		Updates:      []string{"UPDATE", "UPDATE", "UPDATE OR REPLACE", "UPDATE OR IGNORE", "UPDATE OR FAIL"},
 		Rollback:     "INSERT OR ROLLBACK",
 		Trigger: func(name, event, table, body string) []string {
 			return []string{"CREATE TRIGGER " + quote(name) + " AFTER " + event + " ON " + quote(table) + " BEGIN " + body + "; END"}

@@ -126,8 +126,14 @@ func (s *schema) create(t *rapid.T, name string) []command {
 		parts = append(parts, quote(c.name)+" "+typ+" NOT NULL")
 	}
 	parents := s.parents()
+	if table.keys == 1 {
+		parents = append(parents, name) // itself
+	}
 	if len(parents) > 0 && rapid.Bool().Draw(t, "child") {
 		parent := s.tables[rapid.SampledFrom(parents).Draw(t, "parent")]
+		if parent.name == "" {
+			parent = table
+		}
 		table.parent = parent.name
 		c := columnSpec{name: s.fresh("c"), values: append([]any{nil}, parent.columns[0].values...), fixed: true}
 		table.columns = append(table.columns, c)

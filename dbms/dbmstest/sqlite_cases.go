@@ -60,6 +60,13 @@ var sqliteCases = []Case{
 			"INSERT INTO t VALUES (1, 1), (2, 1)"},
 		{"UPDATE t SET a = 7 WHERE a = 1"},
 	}},
+	{"a change of a key that is ignored", [][]string{
+		{"CREATE TABLE t (id INTEGER PRIMARY KEY, up REFERENCES t ON UPDATE CASCADE)", "INSERT INTO t VALUES (1, 1), (2, 1), (3, 3)"},
+		{"UPDATE OR IGNORE t SET id = 2 WHERE id = 1"}, {"INSERT INTO t VALUES (7, 7)"}, {"UPDATE t SET id = 30 WHERE id = 3"},
+		{"UPDATE OR IGNORE t SET id = id + 5", "INSERT INTO t VALUES (100, 100)", "UPDATE t SET id = 101 WHERE id = 100"},
+		{"?UPDATE t SET id = 12 WHERE id = 101", "UPDATE t SET id = 102 WHERE id = 101", "UPDATE OR REPLACE t SET id = 12 WHERE id = 102"},
+		{"CREATE TRIGGER no BEFORE UPDATE ON t WHEN NEW.id < 0 BEGIN SELECT RAISE(IGNORE); END", "UPDATE t SET id = -id", "UPDATE t SET id = id + 1000"},
+	}},
 	{"triggers that change the row again", [][]string{
 		{"CREATE TABLE t (id INTEGER PRIMARY KEY, v, n DEFAULT 0)", "CREATE TABLE log (what)",
 			"CREATE TRIGGER a AFTER INSERT ON t BEGIN UPDATE t SET v = v || '!' WHERE id = NEW.id; END",

@@ -16,9 +16,9 @@ func (s *schema) change(t *rapid.T) command {
 	case n < 6 && table.keys > 0:
 		return s.upsert(t, table)
 	case n < 7:
-		return update(t, table, table.keys)
+		return s.update(t, table, table.keys)
 	case n < 8 && table.keys > 0:
-		return update(t, table, 0)
+		return s.update(t, table, 0)
 	default:
 		return remove(t, table)
 	}
@@ -70,9 +70,10 @@ func (s *schema) upsert(t *rapid.T, table tableSpec) command {
 
 // update draws an update of a column from the given one on: from 0 it may
 // change the key.
-func update(t *rapid.T, table tableSpec, from int) command {
+func (s *schema) update(t *rapid.T, table tableSpec, from int) command {
 	at := rapid.IntRange(min(from, len(table.columns)-1), len(table.columns)-1).Draw(t, "column")
-	c := command{kind: "update", sql: "UPDATE " + quote(table.name) + " SET " + quote(table.columns[at].name) + " = "}
+	verb := rapid.SampledFrom(s.dialect.Updates).Draw(t, "verb")
+	c := command{kind: "update", sql: verb + " " + quote(table.name) + " SET " + quote(table.columns[at].name) + " = "}
 	if at < table.keys {
 		c.kind = "update of a key"
 	}
