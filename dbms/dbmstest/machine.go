@@ -116,7 +116,7 @@ func (m *machine) transact(t *rapid.T, commands []command, fails bool) bool {
 		clear(done)
 		for _, c := range commands {
 			n, err := tx.Exec(dbms.SQL(c.sql), c.args...)
-			t.Logf("transaction %d: %s %.200q: %d rows, error %v", m.serial, c.sql, c.args, n, err)
+			t.Logf("transaction %d: %s: arguments %.200v, %d rows, error %v", m.serial, c.sql, c.args, n, err)
 			switch {
 			case err != nil && c.ddl:
 				return fmt.Errorf("%s: %w", c.sql, err)

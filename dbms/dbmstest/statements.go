@@ -102,22 +102,39 @@ func examineRows(t *testing.T, d *database) {
 	d.want(4, "SELECT count(*) FROM t")
 }
 
-// returning: Query may write and return rows.
+// returning: a query that writes has done its work when Query returns, whether
+// or not anybody reads its rows.
 func returning(t *testing.T, tx dbms.Tx) error {
-	n := 0
-	err := each(tx, dbms.SQL("INSERT INTO t VALUES (7, 70) RETURNING id"), func(r dbms.Rows) error {
-		n++
+	var ids []int64
+	err := each(tx, dbms.SQL("INSERT INTO t VALUES (7, 70), (8, 80) RETURNING id"), func(r dbms.Rows) error {
 		var id int64
 		err := r.Scan(&id)
-		if id != 7 {
-			t.Errorf("RETURNING gives %d, want 7", id)
-		}
+		ids = append(ids, id)
 		return err
 	})
-	if n != 1 {
-		t.Errorf("RETURNING gives %d rows, want 1", n)
+	if !slices.Equal(ids, []int64{7, 8}) {
+		t.Errorf("RETURNING gives %d, want 7 and 8", ids)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	for i, read := range []func(dbms.Rows){
+		func(r dbms.Rows) { r.Close() },
+		func(r dbms.Rows) { r.Next(); r.Close() },
+		func(dbms.Rows) {}, // left open
+	} {
+		rows, err := tx.Query(dbms.SQL("UPDATE t SET v = $1 WHERE id >= 7 RETURNING id"), i)
+		if err != nil {
+			return err
+		}
+		read(rows)
+		if n, err := integer(tx, "SELECT count(*) FROM t WHERE id >= 7 AND v = $1", i); err != nil || n != 2 {
+			t.Errorf("way %d of not reading the rows: %d of 2 are updated, error %v", i, n, err)
+		}
+	}
+	_, err = tx.Query(dbms.SQL("INSERT INTO t VALUES (9, 9), (7, 7) RETURNING id"))
+	wantKind(t, err, abi.Exists, "Query of an insert that fails")
+	return run("DELETE FROM t WHERE id = 8")(tx)
 }
 
 // examineNestedRows: rows of the same query, inside its own rows, are their
