@@ -2,6 +2,7 @@ package dbmstest
 
 import (
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -147,6 +148,12 @@ func examineViewEnds(t *testing.T, d *database) {
 			}()
 			d.View(t.Context(), func(dbms.Tx) error { panic(errBoom) })
 		}()
+		exited := make(chan struct{})
+		go func() {
+			defer close(exited)
+			d.View(t.Context(), func(dbms.Tx) error { runtime.Goexit(); return nil })
+		}()
+		await(t, "the end of a view that exits", exited)
 		d.view(func(tx dbms.Tx) error { // rows left open
 			_, err := tx.Query(dbms.SQL("SELECT id FROM parts"))
 			return err
