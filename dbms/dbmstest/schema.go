@@ -46,14 +46,6 @@ func (s schema) columns() map[string][]string {
 	return all
 }
 
-// A command is one generated statement.
-type command struct {
-	kind string
-	sql  string
-	args []any
-	ddl  bool
-}
-
 func (s *schema) fresh(prefix string) string {
 	s.names++
 	return fmt.Sprintf("%s%d", prefix, s.names)

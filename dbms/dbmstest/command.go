@@ -7,6 +7,14 @@ import (
 	"pgregory.net/rapid"
 )
 
+// A command is one generated statement.
+type command struct {
+	kind string
+	sql  string
+	args []any
+	ddl  bool
+}
+
 // change draws a statement that changes rows.
 func (s *schema) change(t *rapid.T) command {
 	table := s.pick(t)
