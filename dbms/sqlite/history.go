@@ -333,7 +333,7 @@ func (h *history) trigger(t *table) error {
 	return nil
 }
 
-var triggerKinds = []string{"_hold", "_insert", "_update", "_delete"}
+var triggerKinds = []string{"_mark", "_insert", "_update", "_delete"}
 
 func (h *history) dropTriggers(table string) error {
 	for _, kind := range triggerKinds {

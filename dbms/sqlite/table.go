@@ -22,10 +22,9 @@ type table struct {
 	// cascades says that an update may change the row again before its
 	// triggers run (ON UPDATE actions), so that NEW is not the row.
 	cascades bool
-	// holds says that such a change of the row may come from a change of its
-	// own key (a foreign key to the table itself). It is recorded before the
-	// change of the key, whose numbers are therefore reserved before.
-	holds bool
+	// marks says that such a change of the row may come from a change of its
+	// own key (a foreign key to the table itself): see numbers.
+	marks bool
 }
 
 // readTables reads the definitions of all tracked tables. It takes those over
@@ -95,7 +94,7 @@ func (t *table) read(c *conn, withoutRowid bool) error {
 	}
 	return c.scan(`SELECT count(*) > 0, coalesce(max(lower("table") = lower($1)), 0) FROM pragma_foreign_key_list($1)
 		WHERE on_update NOT IN ('NO ACTION', 'RESTRICT')`, func(r dbms.Rows) error {
-		return r.Scan(&t.cascades, &t.holds)
+		return r.Scan(&t.cascades, &t.marks)
 	}, t.name)
 }
 
@@ -141,16 +140,29 @@ func (t *table) triggers() []string {
 		create("_insert", "AFTER INSERT", "BEGIN "+t.guard()+t.record("dbos_seq()", "'insert'")+" END"),
 		create("_delete", "AFTER DELETE", "BEGIN "+t.recordDelete("dbos_seq()", "")+" END"),
 	}
-	if !t.holds {
+	if !t.marks {
 		return append(list, create("_update", "AFTER UPDATE", "BEGIN "+t.guard()+
 			t.recordDelete("dbos_seq()", t.rekeyed())+t.record("dbos_seq()", t.updateOp())+" END"))
 	}
+	old, new := t.identity("OLD"), t.identity("NEW")
 	return append(list,
-		create("_hold", "BEFORE UPDATE", "WHEN "+t.rekeyed()+" BEGIN SELECT dbos_hold(); END"),
-		create("_update", "AFTER UPDATE", "BEGIN "+t.guard()+
-			t.recordDelete("dbos_held(0)", t.rekeyed())+
-			t.into()+"SELECT "+t.newRow("dbos_held(1)", "'insert'")+" WHERE "+t.rekeyed()+"; "+
+		create("_mark", "BEFORE UPDATE", "WHEN "+t.rekeyed()+" BEGIN SELECT dbos_mark("+old+", "+new+"); END"),
+		create("_update", "AFTER UPDATE", "BEGIN "+t.guard()+"SELECT dbos_inner("+old+"); "+
+			t.recordDelete("dbos_take(0, "+old+", "+new+")", t.rekeyed())+
+			t.into()+"SELECT "+t.newRow("dbos_take(1, "+old+", "+new+")", "'insert'")+" WHERE "+t.rekeyed()+"; "+
 			t.into()+t.selectRow("dbos_seq()", "'update'")+" WHERE NOT ("+t.rekeyed()+") AND "+t.isNew()+"; END"))
+}
+
+// identity lists the values that identify a row in a trigger.
+func (t *table) identity(row string) string {
+	if len(t.key) == 0 {
+		return row + "." + t.rowid
+	}
+	var values []string
+	for _, column := range t.key {
+		values = append(values, row+"."+quote(column))
+	}
+	return strings.Join(values, ", ")
 }
 
 // guard refuses NULL in a primary key, which SQLite allows for historical

@@ -176,7 +176,11 @@ func (t *tx) bindAndSave(s *statement, args []any) error {
 		return abi.Errorf("dbms.view", abi.Denied, fmt.Sprintf("statement %q", shorten(s.text)), "a view cannot write").
 			WithHint("write in Update")
 	}
-	if !s.writes || t.wrote {
+	if !s.writes {
+		return nil
+	}
+	t.writer.numbers.begin()
+	if t.wrote {
 		return nil
 	}
 	return t.writer.save(t)
