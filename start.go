@@ -1,0 +1,189 @@
+package dbos
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/dbos-go/dbos/abi"
+	"github.com/dbos-go/dbos/dbms"
+	"github.com/dbos-go/dbos/service/sched"
+	"github.com/dbos-go/dbos/service/workflow"
+)
+
+// A StartOption changes how a run is started.
+type StartOption func(*startOptions)
+
+type startOptions struct {
+	id       string
+	queue    string
+	priority int
+}
+
+// ID names the run. Starting it again with the same workflow and input is the
+// same run; with another, an error of kind abi.Exists. Without ID a run gets a
+// random one.
+func ID(id string) StartOption { return func(o *startOptions) { o.id = id } }
+
+// OnQueue puts the run into a queue instead of executing it at once.
+func OnQueue(q *Queue) StartOption { return func(o *startOptions) { o.queue = q.name } }
+
+// OnQueueNamed is OnQueue for a queue that another program created.
+func OnQueueNamed(name string) StartOption { return func(o *startOptions) { o.queue = name } }
+
+// Priority orders the runs of a queue: higher goes first, equals in order of
+// their start. The default is 0.
+func Priority(p int) StartOption { return func(o *startOptions) { o.priority = p } }
+
+// Start starts a run. When it returns the run is recorded, and will finish
+// whatever happens to this process.
+//
+// With a workflow's Context the run is its child, and starting it is a step:
+// it happens exactly once. Cancelling the parent cancels the child.
+func (d *Definition[In, Out]) Start(ctx context.Context, in In, opts ...StartOption) (*Run[Out], error) {
+	input, err := encode(d.sys.options.codec, "input of workflow "+d.def.name, in)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.sys.Launch(ctx); err != nil {
+		return nil, err
+	}
+	var id string
+	if parent := executionOf(ctx); parent != nil {
+		id, err = parent.startChild(d.def.name, input, opts)
+	} else {
+		id, err = d.sys.start(ctx, d.def.name, input, opts, true)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Run[Out]{sys: d.sys, id: id}, nil
+}
+
+// StartIn queues a run inside a transaction: it starts if and only if the
+// transaction commits. Of the run's Result wait after that.
+func (d *Definition[In, Out]) StartIn(tx *Tx, in In, opts ...StartOption) (*Run[Out], error) {
+	input, err := encode(d.sys.options.codec, "input of workflow "+d.def.name, in)
+	if err != nil {
+		return nil, err
+	}
+	t, err := d.sys.task(d.def.name, input, d.sys.principal(tx.ctx), opts)
+	if err != nil {
+		return nil, err
+	}
+	if tx.run != nil {
+		t.Parent = &tx.run.task.ID
+	}
+	if err := d.sys.submit(tx.tx, t); err != nil {
+		return nil, err
+	}
+	return &Run[Out]{sys: d.sys, id: t.ID}, nil
+}
+
+// StartNamed starts a run of a workflow by its name, which need not be
+// registered here: the run waits for a process that has it. It returns the
+// run's ID. input is JSON, or, with another codec, its bytes.
+func (s *System) StartNamed(ctx context.Context, name string, input []byte, opts ...StartOption) (string, error) {
+	if err := abi.CheckName("dbos.start", "workflow", name); err != nil {
+		return "", err
+	}
+	text, err := storeRaw(s.options.codec, "input of workflow "+name, input)
+	if err != nil {
+		return "", err
+	}
+	return s.start(ctx, name, text, opts, false)
+}
+
+// task makes the row of a new run.
+func (s *System) task(name, input string, p abi.Principal, opts []StartOption) (*sched.Task, error) {
+	var o startOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if o.id == "" {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return nil, abi.Errorf("dbos.start", abi.Unavailable, "random source", "%w", err)
+		}
+		o.id = id.String()
+	}
+	if err := abi.CheckName("dbos.start", "run", o.id); err != nil {
+		return nil, err
+	}
+	return &sched.Task{
+		ID: o.id, Name: name, Queue: o.queue, Priority: o.priority, Codec: s.options.codec.Name(),
+		Input: input, Principal: p, Version: s.options.version,
+	}, nil
+}
+
+// start records a run and, if it may be executed here and now, executes it.
+func (s *System) start(ctx context.Context, name, input string, opts []StartOption, here bool) (string, error) {
+	t, err := s.task(name, input, s.principal(ctx), opts)
+	if err != nil {
+		return "", err
+	}
+	if here && t.Queue == "" && s.takeSlot() {
+		t.Worker = &s.worker
+	}
+	_, err = s.db.Update(ctx, s.call("sched.submit", t.Principal), func(tx dbms.Tx) error {
+		return s.submit(tx, t)
+	})
+	s.begin(t, err)
+	return t.ID, err
+}
+
+// submit adds the task, or finds that it is there already.
+func (s *System) submit(tx dbms.Tx, t *sched.Task) error {
+	added, err := s.tasks.Submit(tx, t)
+	if err != nil || added {
+		return err
+	}
+	old, err := s.tasks.Get(tx, t.ID)
+	if err != nil {
+		return err
+	}
+	if old.Name != t.Name || old.Input != t.Input || old.Codec != t.Codec {
+		return abi.Errorf("dbos.start", abi.Exists, "run "+t.ID, "it is a run of workflow %s with another input", old.Name).
+			WithHint("give each run an ID of its own")
+	}
+	t.Epoch = 0 // somebody else's
+	return nil
+}
+
+// begin executes a task that was submitted as this worker's, or frees its
+// slot if it was not.
+func (s *System) begin(t *sched.Task, err error) {
+	switch {
+	case t.Worker == nil:
+	case err != nil || t.Epoch == 0:
+		s.freeSlot()
+	default:
+		s.execute(t, false)
+	}
+}
+
+// startChild is Start with a workflow's context.
+func (e *execution) startChild(name, input string, opts []StartOption) (string, error) {
+	step, recorded := e.next(workflow.Start, name, digest(input))
+	if recorded {
+		var id string
+		return id, replay(e, step, &id)
+	}
+	s := e.sys
+	t, err := s.task(name, input, e.task.Principal, append([]StartOption{ID(e.key(step.Seq))}, opts...))
+	if err != nil {
+		return "", err
+	}
+	t.Parent = &e.task.ID
+	if t.Queue == "" && s.takeSlot() {
+		t.Worker = &s.worker
+	}
+	output, err := encode(e.codec, "child", t.ID)
+	if err != nil {
+		return "", err
+	}
+	step.Output = &output
+	err = e.commit(e.ctx, step, func(tx dbms.Tx) error { return s.submit(tx, t) })
+	s.begin(t, err)
+	return t.ID, err
+}
