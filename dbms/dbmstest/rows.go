@@ -42,8 +42,10 @@ func examineRows(t *testing.T, d *database) {
 		if err := rows.Scan(&id, &maybe); err != nil || id != 3 || maybe != nil {
 			t.Errorf("Scan of NULL: %d, %v, error %v", id, maybe, err)
 		}
-		if rows.Next() || rows.Next() || rows.Err() != nil {
-			t.Errorf("Next after the last row, or an error: %v", rows.Err())
+		for range 2 {
+			if rows.Next() || rows.Err() != nil {
+				t.Errorf("Next after the last row, or an error: %v", rows.Err())
+			}
 		}
 		wantKind(t, rows.Scan(&id, &maybe), abi.Invalid, "Scan after the last row")
 		if err := rows.Close(); err != nil || rows.Close() != nil {
