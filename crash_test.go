@@ -98,6 +98,7 @@ func crashVictim(dir string) error {
 	if err := sys.Launch(ctx); err != nil {
 		return err
 	}
+	fmt.Println("open")
 	var out sync.Mutex
 	var callers sync.WaitGroup
 	for caller := range 4 {
@@ -152,6 +153,9 @@ func TestCrash(t *testing.T) {
 		}
 	}
 	checkEffects(t, sys, filepath.Join(dir, "ledger"), len(started))
+	if len(started) < kills {
+		t.Errorf("only %d runs were acknowledged in %d rounds; the test has shown nothing", len(started), kills)
+	}
 	t.Logf("%d kills, %d runs acknowledged", kills, len(started))
 }
 
@@ -168,16 +172,35 @@ func crashOnce(t *testing.T, dir string, started map[string]int) {
 	if err := victim.Start(); err != nil {
 		t.Fatal(err)
 	}
-	kill := time.AfterFunc(time.Duration(20+rand.N(380))*time.Millisecond, func() { victim.Process.Kill() })
+	// Most victims die some time after they have opened, some while opening.
+	kill := time.NewTimer(time.Hour)
 	defer kill.Stop()
+	opening := rand.N(5) == 0
+	if opening {
+		kill.Reset(time.Duration(rand.N(200)) * time.Millisecond)
+	}
+	died := make(chan struct{})
+	defer close(died)
+	go func() {
+		select {
+		case <-kill.C:
+			victim.Process.Kill()
+		case <-died:
+		}
+	}()
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		var id string
 		var n int
-		if _, err := fmt.Sscanf(lines.Text(), "started %s %d", &id, &n); err == nil {
-			started[id] = n
-		} else if strings.HasPrefix(lines.Text(), "error") {
-			t.Fatal(lines.Text())
+		switch line := lines.Text(); {
+		case line == "open" && !opening:
+			kill.Reset(time.Duration(rand.N(400)) * time.Millisecond)
+		case strings.HasPrefix(line, "error"):
+			t.Fatal(line)
+		default:
+			if _, err := fmt.Sscanf(line, "started %s %d", &id, &n); err == nil {
+				started[id] = n
+			}
 		}
 	}
 	var exit *exec.ExitError
