@@ -8,19 +8,18 @@ import (
 
 // Finish records a task's outcome and wakes who waits for it.
 func (s *Service) Finish(tx dbms.Tx, l Lease, state State, output, failure *string) error {
-	n, err := tx.Exec(s.q.TaskFinish, l.ID, l.Epoch, string(state), output, failure, tx.Now())
-	if err != nil {
-		return err
+	// Few tasks are waited for, so that is tried second; it saves to ask.
+	for _, awaited := range []bool{false, true} {
+		n, err := tx.Exec(s.q.TaskFinish, l.ID, l.Epoch, string(state), output, failure, tx.Now(), awaited)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			tx.Notify(Changed)
+			return s.News(tx, l.ID, awaited)
+		}
 	}
-	if n == 0 {
-		return fenced("sched.finish", l)
-	}
-	awaited, err := s.Awaited(tx, l.ID)
-	if err != nil {
-		return err
-	}
-	tx.Notify(Changed)
-	return s.News(tx, l.ID, awaited)
+	return fenced("sched.finish", l)
 }
 
 // News tells everybody who waits on a task that there is news of it: an

@@ -65,7 +65,7 @@ WHERE seq IN (
 
 -- name: task_finish
 UPDATE sched_task SET state = $3, output = $4, error = $5, finished_at = $6, worker = NULL
-WHERE id = $1 AND epoch = $2 AND state = 'running'
+WHERE id = $1 AND epoch = $2 AND state = 'running' AND awaited = $7
 
 -- name: task_park
 UPDATE sched_task SET state = 'waiting', wake_at = $3, wait_on = $4, worker = NULL
