@@ -3,8 +3,6 @@ package dbos
 import (
 	"context"
 	"strconv"
-
-	"github.com/dbos-go/dbos/abi"
 )
 
 // A Context is what a workflow function does its steps with. It is a
@@ -60,12 +58,24 @@ func IdempotencyKey(ctx context.Context) string {
 	return key
 }
 
-// stepContext is the context for a step's function: it is no longer the
-// run's, because what a step does is not part of the journal.
-func (e *execution) stepContext(seq int) context.Context {
-	ctx := context.WithValue(e.ctx, executionKey{}, (*execution)(nil))
-	ctx = context.WithValue(ctx, principalKey{}, abi.Principal(e.task.Principal))
-	return context.WithValue(ctx, idempotencyKey{}, e.key(seq))
+// A stepContext is the context of a step's function. It does not belong to the
+// run: what a step does is not part of the journal.
+type stepContext struct {
+	context.Context
+	run *execution
+	seq int
+}
+
+func (c *stepContext) Value(key any) any {
+	switch key.(type) {
+	case executionKey:
+		return (*execution)(nil)
+	case principalKey:
+		return c.run.task.Principal
+	case idempotencyKey:
+		return c.run.key(c.seq)
+	}
+	return c.Context.Value(key)
 }
 
 // key names a step of the run for all time.

@@ -70,7 +70,7 @@ func Step[T any](ctx Context, name string, fn func(ctx context.Context) (T, erro
 		return value, replay(e, step, &value)
 	}
 	err := e.try(step, o.retry, func() error {
-		stepCtx := e.stepContext(step.Seq)
+		var stepCtx context.Context = &stepContext{Context: e.ctx, run: e, seq: step.Seq}
 		if o.timeout > 0 {
 			var cancel context.CancelFunc
 			stepCtx, cancel = context.WithTimeout(stepCtx, o.timeout)
