@@ -1,6 +1,8 @@
 package dbmstest
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -21,20 +23,7 @@ func examineDisk(t *testing.T, e Engine) {
 	if !e.Directory {
 		return // nothing on this machine's disk
 	}
-	t.Run("full", func(t *testing.T) {
-		cmd, err := childCommand("full", t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		// A mount of its own: it ends with the child, and needs no rights
-		// where user namespaces are allowed.
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
-		if os.Getuid() != 0 {
-			cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-			cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		}
-		finish(t, cmd)
-	})
+	t.Run("full", func(t *testing.T) { runFullDisk(t) })
 	t.Run("file limit", func(t *testing.T) {
 		cmd, err := childCommand("limit", t.TempDir())
 		if err != nil {
@@ -42,6 +31,33 @@ func examineDisk(t *testing.T, e Engine) {
 		}
 		finish(t, cmd)
 	})
+}
+
+// exitLacks is the exit code of a child that this machine does not let do its
+// part.
+const exitLacks = 77
+
+// runFullDisk runs the child that has a small disk of its own.
+func runFullDisk(t *testing.T) {
+	const remedy = "run the test as root, or allow user namespaces"
+	cmd, err := childCommand("full", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := isolate(cmd); err != nil {
+		lacking(t, err.Error(), remedy)
+	}
+	var said strings.Builder
+	cmd.Stderr = &said
+	err = cmd.Run()
+	exit, exited := errors.AsType[*exec.ExitError](err)
+	switch {
+	case err == nil:
+	case exited && exit.ExitCode() == exitLacks, errors.Is(err, syscall.EPERM):
+		lacking(t, fmt.Sprintf("no small disk can be mounted: %v %s", err, said.String()), remedy)
+	default:
+		t.Errorf("%v\n%s", err, said.String())
+	}
 }
 
 // finish runs a child to its end.
@@ -58,11 +74,9 @@ func finish(t *testing.T, cmd *exec.Cmd) {
 // and is what an operator then removes.
 func (c *child) fullDisk(e Engine) {
 	mount := c.args[0]
-	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
-		c.Fatalf("make mounts private: %v", err)
-	}
-	if err := syscall.Mount("tmpfs", mount, "tmpfs", 0, "size="+diskSize); err != nil {
-		c.Fatalf("mount a small disk: %v", err)
+	if err := mountSmallDisk(mount); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(exitLacks)
 	}
 	ballast := filepath.Join(mount, "ballast")
 	if err := os.WriteFile(ballast, make([]byte, 16<<20), 0o600); err != nil {
