@@ -44,6 +44,15 @@ func (q *queue) take(empty []*request) []*request {
 	return taken
 }
 
+// more appends the requests that wait, if any.
+func (q *queue) more(group []*request) []*request {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	group = append(group, q.waiting...)
+	q.waiting = q.waiting[:0]
+	return group
+}
+
 // remove takes a request out again. It returns false if the writer has it.
 func (q *queue) remove(r *request) bool {
 	q.mu.Lock()

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +41,7 @@ type writer struct {
 
 	group     []*request // being run
 	ran       int        // how many of the group have been run
+	gathered  bool       // late arrivals have been taken into the group
 	began     time.Time  // when the group began
 	committed []*request // of the group, successful so far
 	again     []*request // to run once more, because SQLite rolled back
@@ -53,6 +55,10 @@ type writer struct {
 // work is the writer's goroutine.
 func (w *writer) work() {
 	for {
+		if w.ran == len(w.group) && !w.gathered && len(w.committed) > 0 {
+			w.gather()
+			continue
+		}
 		if w.ran == len(w.group) || w.full() {
 			w.endGroup()
 			if !w.startGroup() {
@@ -86,7 +92,17 @@ func (w *writer) startGroup() bool {
 		}
 	}
 	w.began = time.Now()
+	w.gathered = false
 	return true
+}
+
+// gather takes what has come while the group ran into the same transaction,
+// once. Without it, callers in a closed loop split into two halves that wait
+// for each other's commit.
+func (w *writer) gather() {
+	w.gathered = true
+	runtime.Gosched()
+	w.group = w.queue.more(w.group)
 }
 
 // perform runs one function. It returns false if this goroutine is no longer
