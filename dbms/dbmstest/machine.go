@@ -69,8 +69,8 @@ func wantTally(t *testing.T, tally map[string]int) {
 		"create table", "recreate table", "drop table", "rename table", "add column", "rename column", "drop column",
 		"create trigger", "insert", "insert or replace, or ignore", "upsert", "update", "update of a key", "delete", "rolled back",
 	} {
-		if tally[kind] < 5 {
-			t.Errorf("%q happened %d times; the generator is too weak: %v", kind, tally[kind], tally)
+		if tally[kind] == 0 {
+			t.Errorf("%q never happened; the generator is too weak: %v", kind, tally)
 		}
 	}
 }

@@ -54,7 +54,8 @@ func Serve(ctx context.Context, c Config) error {
 	cancel()
 	grace, stop := context.WithTimeout(context.Background(), 5*time.Second)
 	defer stop()
-	if shutdown := server.Shutdown(grace); err == nil && !errors.Is(shutdown, context.DeadlineExceeded) {
+	shutdown := server.Shutdown(grace)
+	if err == nil && !errors.Is(shutdown, context.DeadlineExceeded) && !errors.Is(shutdown, net.ErrClosed) {
 		err = shutdown
 	}
 	return err
