@@ -68,7 +68,7 @@ func classify(code sqlite.ResultCode) (abi.Kind, string) {
 	case sqlite.ResultFull:
 		return abi.Exhausted, "free space on the disk of the data directory, then try again"
 	case sqlite.ResultTooBig:
-		return abi.Exhausted, "a text or blob may have at most 1 000 000 000 bytes"
+		return abi.Invalid, "a text or blob may have at most 1 000 000 000 bytes, and a statement 1 000 000"
 	case sqlite.ResultAuth, sqlite.ResultReadOnly, sqlite.ResultPerm:
 		return abi.Denied, ""
 	case sqlite.ResultInterrupt:
