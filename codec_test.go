@@ -31,7 +31,7 @@ func (gobCodec) Unmarshal(data []byte, v any) error {
 func TestCodecs(t *testing.T) {
 	dir := t.TempDir()
 	entered := make(chan struct{}, 10) // nobody waits to be seen
-	var free chan struct{} // nil blocks
+	var free chan struct{}             // nil blocks
 	define := func(sys *dbos.System) *dbos.Definition[float64, float64] {
 		return dbos.Workflow(sys, "halve", func(ctx dbos.Context, x float64) (float64, error) {
 			half, err := dbos.Step(ctx, "halve", func(context.Context) (float64, error) { return x / 2, nil }, dbos.Args(x))
