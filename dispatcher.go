@@ -102,6 +102,7 @@ func (s *System) claim() (more bool, err error) {
 		return false, nil
 	}
 	var tasks []sched.Task
+	cancels := s.cancels.Load()
 	_, err = s.db.Update(s.ctx, s.call("sched.claim", abi.System), func(tx dbms.Tx) error {
 		var err error
 		tasks, err = s.tasks.Claim(tx, s.worker, names, slots)
@@ -114,7 +115,7 @@ func (s *System) claim() (more bool, err error) {
 		s.freeSlot()
 	}
 	for i := range tasks {
-		s.execute(&tasks[i], true)
+		s.execute(&tasks[i], true, cancels)
 	}
 	return len(tasks) == slots, err
 }
@@ -167,9 +168,11 @@ func (s *System) watchCancelled() {
 	for {
 		select {
 		case <-w.C():
+		case <-s.recheck:
 		case <-s.ctx.Done():
 			return
 		}
+		s.cancels.Add(1) // before looking: see execute
 		if err := s.cancelLocal(); err != nil && s.ctx.Err() == nil {
 			s.log.Warn("cannot look for cancelled runs", "error", err)
 		}

@@ -64,8 +64,10 @@ func (s *System) freeSlot() {
 }
 
 // execute starts the goroutine of a task that this worker holds, in a slot
-// that was taken. replay says that there may be a journal.
-func (s *System) execute(t *sched.Task, replay bool) {
+// that was taken. replay says that there may be a journal. cancels is
+// s.cancels from before the task was committed as this worker's: whoever looked
+// for cancelled runs since then may not have found this one.
+func (s *System) execute(t *sched.Task, replay bool, cancels uint64) {
 	e := &execution{sys: s, task: t, done: make(chan struct{})}
 	e.ctx, e.cancel = context.WithCancelCause(s.ctx)
 	s.mu.Lock()
@@ -73,6 +75,12 @@ func (s *System) execute(t *sched.Task, replay bool) {
 	s.running[t.ID] = e
 	s.executions.Add(1)
 	s.mu.Unlock()
+	if s.cancels.Load() != cancels {
+		select {
+		case s.recheck <- struct{}{}:
+		default:
+		}
+	}
 	go e.run(replay)
 }
 

@@ -125,10 +125,11 @@ func (s *System) start(ctx context.Context, name, input string, opts []StartOpti
 	if here && t.Queue == "" && s.takeSlot() {
 		t.Worker = &s.worker
 	}
+	cancels := s.cancels.Load()
 	_, err = s.db.Update(ctx, s.call("sched.submit", t.Principal), func(tx dbms.Tx) error {
 		return s.submit(tx, t)
 	})
-	s.begin(t, err)
+	s.begin(t, cancels, err)
 	return t.ID, err
 }
 
@@ -152,13 +153,13 @@ func (s *System) submit(tx dbms.Tx, t *sched.Task) error {
 
 // begin executes a task that was submitted as this worker's, or frees its
 // slot if it was not.
-func (s *System) begin(t *sched.Task, err error) {
+func (s *System) begin(t *sched.Task, cancels uint64, err error) {
 	switch {
 	case t.Worker == nil:
 	case err != nil || t.Epoch == 0:
 		s.freeSlot()
 	default:
-		s.execute(t, false)
+		s.execute(t, false, cancels)
 	}
 }
 
@@ -183,7 +184,8 @@ func (e *execution) startChild(name, input string, opts []StartOption) (string, 
 		return "", err
 	}
 	step.Output = &output
+	cancels := s.cancels.Load()
 	err = e.commit(e.ctx, step, func(tx dbms.Tx) error { return s.submit(tx, t) })
-	s.begin(t, err)
+	s.begin(t, cancels, err)
 	return t.ID, err
 }

@@ -7,6 +7,7 @@ import (
 	"os/user"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dbos-go/dbos/abi"
@@ -42,6 +43,8 @@ type System struct {
 	closing     bool
 	freed       chan struct{} // a slot became free while starved
 	registered  chan struct{} // a workflow was registered after Launch
+	cancels     atomic.Uint64 // how often cancelled runs were looked for
+	recheck     chan struct{} // they must be looked for again
 	executions  sync.WaitGroup
 	background  sync.WaitGroup
 	closed      func() error
@@ -105,7 +108,7 @@ func newSystem(ctx context.Context, db dbms.DB, o options) (*System, error) {
 		db: db, options: o, errors: newErrorRegistry(), log: o.logger,
 		worker: db.Status().Node, opened: time.Now(),
 		definitions: map[string]*definition{}, running: map[string]*execution{},
-		slots: o.maxRuns, freed: make(chan struct{}, 1), registered: make(chan struct{}, 1),
+		slots: o.maxRuns, freed: make(chan struct{}, 1), registered: make(chan struct{}, 1), recheck: make(chan struct{}, 1),
 	}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	s.closed = sync.OnceValue(s.close)
