@@ -49,6 +49,10 @@ const (
 	Trimmed Kind = 17
 	// Panicked says that application code panicked.
 	Panicked Kind = 18
+	// Unknown says that the connection to the database broke during a commit,
+	// and that it could not be found out in time whether it was done. Ask
+	// again with the same ID, or look.
+	Unknown Kind = 19
 )
 
 var kindNames = [...]string{
@@ -59,6 +63,7 @@ var kindNames = [...]string{
 	Closed: "closed", Corrupt: "corrupt data", Unsupported: "not supported",
 	Fenced: "lease lost", Diverged: "replay diverged", Owned: "owned by another process",
 	Trimmed: "history trimmed", Panicked: "panic",
+	Unknown: "outcome unknown",
 }
 
 // Error returns the kind in words.

@@ -32,6 +32,7 @@ var codes = map[abi.Kind]connect.Code{
 	abi.Owned:           connect.CodeUnavailable,
 	abi.Trimmed:         connect.CodeOutOfRange,
 	abi.Panicked:        connect.CodeInternal,
+	abi.Unknown:         connect.CodeUnknown,
 }
 
 // wireError returns err as it goes to the client: with the nearest code and,
