@@ -63,6 +63,8 @@ const (
 	ErrorKind_ERROR_KIND_TRIMMED ErrorKind = 17
 	// Code of the application or the node panicked.
 	ErrorKind_ERROR_KIND_PANICKED ErrorKind = 18
+	// Whether a commit was done could not be found out in time.
+	ErrorKind_ERROR_KIND_UNKNOWN ErrorKind = 19
 )
 
 // Enum value maps for ErrorKind.
@@ -87,6 +89,7 @@ var (
 		16: "ERROR_KIND_OWNED",
 		17: "ERROR_KIND_TRIMMED",
 		18: "ERROR_KIND_PANICKED",
+		19: "ERROR_KIND_UNKNOWN",
 	}
 	ErrorKind_value = map[string]int32{
 		"ERROR_KIND_UNSPECIFIED":     0,
@@ -108,6 +111,7 @@ var (
 		"ERROR_KIND_OWNED":           16,
 		"ERROR_KIND_TRIMMED":         17,
 		"ERROR_KIND_PANICKED":        18,
+		"ERROR_KIND_UNKNOWN":         19,
 	}
 )
 
@@ -232,7 +236,7 @@ const file_dbos_v1_error_proto_rawDesc = "" +
 	"\x04kind\x18\x02 \x01(\x0e2\x12.dbos.v1.ErrorKindR\x04kind\x12\x1a\n" +
 	"\bresource\x18\x03 \x01(\tR\bresource\x12\x12\n" +
 	"\x04hint\x18\x04 \x01(\tR\x04hint\x12\x18\n" +
-	"\amessage\x18\x05 \x01(\tR\amessage*\xe9\x03\n" +
+	"\amessage\x18\x05 \x01(\tR\amessage*\x81\x04\n" +
 	"\tErrorKind\x12\x1a\n" +
 	"\x16ERROR_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12ERROR_KIND_INVALID\x10\x01\x12\x18\n" +
@@ -253,7 +257,8 @@ const file_dbos_v1_error_proto_rawDesc = "" +
 	"\x13ERROR_KIND_DIVERGED\x10\x0f\x12\x14\n" +
 	"\x10ERROR_KIND_OWNED\x10\x10\x12\x16\n" +
 	"\x12ERROR_KIND_TRIMMED\x10\x11\x12\x17\n" +
-	"\x13ERROR_KIND_PANICKED\x10\x12B.Z,github.com/dbos-go/dbos/proto/dbos/v1;dbosv1b\x06proto3"
+	"\x13ERROR_KIND_PANICKED\x10\x12\x12\x16\n" +
+	"\x12ERROR_KIND_UNKNOWN\x10\x13B.Z,github.com/dbos-go/dbos/proto/dbos/v1;dbosv1b\x06proto3"
 
 var (
 	file_dbos_v1_error_proto_rawDescOnce sync.Once
