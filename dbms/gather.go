@@ -40,6 +40,11 @@ type Gatherer interface {
 	// before it reads them, and says so.
 	UpdateReadCommitted(ctx context.Context, call abi.Call, fn func(Tx) error) (LSN, error)
 
+	// Expel breaks the connections of another node, which is taken for dead,
+	// so that the locks of a transaction that it had begun do not outlive its
+	// lease.
+	Expel(ctx context.Context, node string) error
+
 	// Signal wakes the topics' watchers, here and in other processes. It is
 	// for what Gather has committed.
 	Signal(topics ...string)

@@ -1,6 +1,9 @@
 package dbms
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -27,6 +30,38 @@ type Migration struct {
 	Version int
 	Name    string
 	SQL     string
+}
+
+// Resource names a step in errors.
+func (m Migrations) Resource(step Migration) string {
+	return fmt.Sprintf("migration %04d_%s of %s", step.Version, step.Name, m.Owner)
+}
+
+// Check refuses steps that do not continue the ones that have run, whose
+// digests are given in order. Engines call it before they migrate.
+func (m Migrations) Check(done []string) error {
+	if len(done) > len(m.Steps) {
+		return abi.Errorf("dbms.migrate", abi.Conflict, "migrations of "+m.Owner,
+			"the database is at version %d, this program knows %d", len(done), len(m.Steps)).
+			WithHint("run the newer program, or restore an older copy of the database")
+	}
+	for i, step := range m.Steps {
+		if step.Version != i+1 {
+			return abi.Errorf("dbms.migrate", abi.Invalid, m.Resource(step), "step %d of the list has version %d", i+1, step.Version)
+		}
+		if i < len(done) && done[i] != step.Digest() {
+			return abi.Errorf("dbms.migrate", abi.Conflict, m.Resource(step), "it was edited after it had run").
+				WithHint("put the old text back and append a new migration")
+		}
+	}
+	return nil
+}
+
+// Digest is the fingerprint of the step's text, by which an engine knows
+// whether it was edited.
+func (m Migration) Digest() string {
+	sum := sha256.Sum256([]byte(m.SQL))
+	return hex.EncodeToString(sum[:])
 }
 
 // LoadMigrations reads the files NNNN_name.sql of a directory ("." for the

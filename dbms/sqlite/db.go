@@ -65,8 +65,7 @@ func (db *DB) open() error {
 	}
 	w := &writer{
 		conn: c, node: db.options.Node, timeout: db.options.Timeout,
-		watchers: &watchers{topics: map[string]map[*watcher]struct{}{}},
-		stopped:  make(chan struct{}),
+		stopped: make(chan struct{}),
 	}
 	w.queue.filled.L = &w.queue.mu
 	db.writer = w
@@ -179,7 +178,7 @@ func (db *DB) Update(ctx context.Context, call abi.Call, fn func(dbms.Tx) error)
 }
 
 // Watch implements dbms.DB.
-func (db *DB) Watch(topic string) dbms.Watcher { return db.writer.watchers.watch(topic) }
+func (db *DB) Watch(topic string) dbms.Watcher { return db.writer.topics.Watch(topic) }
 
 // Status implements dbms.DB.
 func (db *DB) Status() dbms.Status {

@@ -2,9 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 
 	"github.com/dbos-go/dbos/abi"
 	"github.com/dbos-go/dbos/dbms"
@@ -19,7 +16,7 @@ func (db *DB) Migrate(ctx context.Context, m dbms.Migrations) error {
 	if err != nil {
 		return err
 	}
-	if err := checkApplied(m, done); err != nil {
+	if err := m.Check(done); err != nil {
 		return err
 	}
 	for _, step := range m.Steps[len(done):] {
@@ -28,14 +25,10 @@ func (db *DB) Migrate(ctx context.Context, m dbms.Migrations) error {
 			return apply(t.(*tx), m, step)
 		})
 		if err != nil {
-			return abi.Errorf("dbms.migrate", abi.KindOf(err), stepName(m, step), "%w", err)
+			return abi.Errorf("dbms.migrate", abi.KindOf(err), m.Resource(step), "%w", err)
 		}
 	}
 	return nil
-}
-
-func stepName(m dbms.Migrations, step dbms.Migration) string {
-	return fmt.Sprintf("migration %04d_%s of %s", step.Version, step.Name, m.Owner)
 }
 
 // applied returns the digests of the steps that have run, in order.
@@ -53,37 +46,13 @@ func (db *DB) applied(ctx context.Context, owner string) ([]string, error) {
 	return digests, err
 }
 
-// checkApplied refuses steps that are not the ones that have run.
-func checkApplied(m dbms.Migrations, done []string) error {
-	if len(done) > len(m.Steps) {
-		return abi.Errorf("dbms.migrate", abi.Conflict, "migrations of "+m.Owner,
-			"the database is at version %d, this program knows %d", len(done), len(m.Steps)).
-			WithHint("run the newer program, or restore an older copy of the database")
-	}
-	for i, step := range m.Steps {
-		if step.Version != i+1 {
-			return abi.Errorf("dbms.migrate", abi.Invalid, stepName(m, step), "step %d of the list has version %d", i+1, step.Version)
-		}
-		if i < len(done) && done[i] != digest(step) {
-			return abi.Errorf("dbms.migrate", abi.Conflict, stepName(m, step), "it was edited after it had run").
-				WithHint("put the old text back and append a new migration")
-		}
-	}
-	return nil
-}
-
-func digest(step dbms.Migration) string {
-	sum := sha256.Sum256([]byte(step.SQL))
-	return hex.EncodeToString(sum[:])
-}
-
 // apply runs one step's script and records it.
 func apply(t *tx, m dbms.Migrations, step dbms.Migration) error {
 	// Another caller of Migrate may have been faster.
 	found := ""
 	err := t.conn.scan("SELECT digest FROM dbos_migration WHERE owner = $1 AND version = $2",
 		func(r dbms.Rows) error { return r.Scan(&found) }, m.Owner, step.Version)
-	if err != nil || found == digest(step) {
+	if err != nil || found == step.Digest() {
 		return err
 	}
 	for rest := step.SQL; !blank(rest); {
@@ -92,7 +61,7 @@ func apply(t *tx, m dbms.Migrations, step dbms.Migration) error {
 			return err
 		}
 	}
-	_, err = t.Exec(migrationInsert, m.Owner, step.Version, step.Name, digest(step), t.Now())
+	_, err = t.Exec(migrationInsert, m.Owner, step.Version, step.Name, step.Digest(), t.Now())
 	return err
 }
 

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -33,28 +32,11 @@ type panicked struct {
 	stack []byte
 }
 
-// A PanicError is what Update panics with when its function panicked: the
-// original value and the stack where it happened.
-type PanicError struct {
-	Value any
-	Stack []byte
-}
-
-func (e *PanicError) Error() string {
-	return fmt.Sprintf("panic in a transaction function: %v\n\n%s", e.Value, e.Stack)
-}
-
-// Unwrap returns the panic's value if it is an error.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
-}
-
 // result is what Update returns, once done has been received.
 func (r *request) result() (dbms.LSN, error) {
 	switch {
 	case r.panic != nil:
-		panic(&PanicError{Value: r.panic.value, Stack: r.panic.stack})
+		panic(&dbms.PanicError{Value: r.panic.value, Stack: r.panic.stack})
 	case r.exit:
 		runtime.Goexit()
 	}

@@ -25,12 +25,12 @@ const (
 // watchdog), but there is only one at a time; the fields below queue belong
 // to it.
 type writer struct {
-	conn     *conn
-	history  *history
-	clock    *kernel.Clock
-	watchers *watchers
-	node     string
-	timeout  time.Duration
+	conn    *conn
+	history *history
+	clock   *kernel.Clock
+	topics  dbms.Topics
+	node    string
+	timeout time.Duration
 
 	queue   queue
 	current atomic.Pointer[tx]        // of the function that runs, for the watchdog
@@ -199,7 +199,7 @@ func (w *writer) endGroup() {
 	w.last.Store(w.seq)
 	w.history.settle()
 	for _, r := range w.committed {
-		w.watchers.notify(r.tx.notified)
+		w.topics.Notify(r.tx.notified)
 	}
 	for i, r := range w.committed {
 		r.done <- struct{}{}
