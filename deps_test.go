@@ -71,7 +71,7 @@ var policy = []layer{
 			"google.golang.org/protobuf"}},
 
 	{dir: "bench/...", level: "the measurements, a module of their own", imports: []string{".", "dbms", "dbms/sqlite", "abi"},
-		libraries: []string{"zombiezen.com/go/sqlite"}},
+		libraries: []string{"zombiezen.com/go/sqlite", "github.com/jackc/pgx", "github.com/riverqueue/river"}},
 }
 
 // An exception allows one arrow that the policy does not.

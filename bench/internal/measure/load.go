@@ -128,3 +128,10 @@ func (c *caller) loop(phase *atomic.Int32, op func() error) error {
 		}
 	}
 }
+
+// Once measures a function that does n operations.
+func Once(n int, do func() error) (Result, error) {
+	began, used := time.Now(), cpuTime()
+	err := do()
+	return Result{Operations: int64(n), Elapsed: time.Since(began), CPU: cpuTime() - used}, err
+}
