@@ -30,7 +30,7 @@ type layer struct {
 }
 
 // engines are what the tests of a level above the seam open and examine.
-var engines = []string{"dbms/sqlite", "dbms/dbmstest"}
+var engines = []string{"dbms/sqlite", "dbms/postgres", "dbms/postgres/pgtest", "dbms/dbmstest"}
 
 // testLibraries are what every _test.go file may import.
 var testLibraries = []string{
@@ -48,7 +48,12 @@ var policy = []layer{
 	{dir: "dbms", level: "Level 2, the seam over engines", imports: []string{"kernel", "abi"}, testImports: engines},
 	{dir: "dbms/sqlite", level: "Level 2, an engine", imports: []string{"dbms", "kernel", "abi"},
 		libraries: []string{"zombiezen.com/go/sqlite", "golang.org/x/sys"}, testImports: engines},
-	{dir: "dbms/dbmstest", level: "Level 2, the examiner and its list of engines", imports: []string{"dbms", "dbms/sqlite", "abi"},
+	{dir: "dbms/postgres", level: "Level 2, an engine", imports: []string{"dbms", "kernel", "abi"},
+		libraries: []string{"github.com/jackc/pgx/v5", "github.com/jackc/puddle/v2"}, testImports: engines},
+	{dir: "dbms/postgres/pgtest", level: "Level 2, an engine's servers for tests", imports: []string{"abi"},
+		libraries: []string{"github.com/jackc/pgx/v5/pgconn"}, testsOnly: true},
+	{dir: "dbms/dbmstest", level: "Level 2, the examiner and its list of engines",
+		imports:   []string{"dbms", "dbms/sqlite", "dbms/postgres", "dbms/postgres/pgtest", "abi"},
 		libraries: []string{"pgregory.net/rapid"}, testImports: engines, testsOnly: true},
 
 	{dir: "service/*/...", level: "Level 3, a service", imports: []string{"dbms", "kernel", "abi"}, testImports: engines},

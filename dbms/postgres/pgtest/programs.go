@@ -20,14 +20,14 @@ var ErrNotInstalled = errors.New("PostgreSQL's programs initdb and pg_ctl are no
 var installed = []string{"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin", "/usr/local/pgsql/bin"}
 
 // programs finds the folder of the server programs: the one on PATH, else the
-// newest version.
-func programs() (string, error) {
+// newest version in folders of such names.
+func programs(patterns []string) (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
 		if path, err = filepath.EvalSymlinks(path); err == nil && complete(filepath.Dir(path)) {
 			return filepath.Dir(path), nil
 		}
 	}
-	for _, pattern := range installed {
+	for _, pattern := range patterns {
 		dirs, err := filepath.Glob(pattern)
 		if err != nil {
 			return "", err

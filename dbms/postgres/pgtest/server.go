@@ -19,10 +19,11 @@ import (
 // not safe from a power cut, for speed.
 type Server struct {
 	base     *url.URL // of its database, for the superuser
-	bin, dir string   // empty if another process started it
+	bin, dir string   // empty if another process has started it
 	port     int      // on the loopback interface; 0 for none
 	account  account
 	watchdog *watchdog
+	shared   bool // nobody may stop it
 }
 
 // A config is what Options say.
@@ -101,7 +102,7 @@ func Start(options ...Option) (*Server, error) {
 
 // prepare makes the folder of a server and the watchdog that removes it.
 func prepare() (*Server, error) {
-	bin, err := programs()
+	bin, err := programs(installed)
 	if err != nil {
 		return nil, err
 	}
@@ -182,9 +183,9 @@ func freePort() (int, error) {
 
 // control runs pg_ctl and waits for what it does.
 func (s *Server) control(what string, args ...string) error {
-	if s.dir == "" {
-		return abi.Errorf("pgtest."+what, abi.Unsupported, "server "+s.base.Redacted(), "this process has not started it").
-			WithHint("a test that stops servers uses its own: pgtest.Start")
+	if s.shared {
+		return abi.Errorf("pgtest."+what, abi.Unsupported, "server "+s.base.Redacted(), "other tests use it too").
+			WithHint("a test that stops servers starts its own: pgtest.Start")
 	}
 	args = append([]string{what, "-w", "-t", "60", "-D", s.data(), "-l", s.logfile()}, args...)
 	return s.run("pg_ctl", args...)
@@ -230,7 +231,7 @@ func (s *Server) Restart() error { return s.control("restart", "-m", "immediate"
 
 // Stop ends the server and removes its data.
 func (s *Server) Stop() error {
-	if s.watchdog == nil {
+	if s.shared {
 		return nil
 	}
 	return s.watchdog.stop()

@@ -22,8 +22,8 @@ const (
 // removes the folder. In a session of its own it does not get the signals of
 // a terminal.
 type watchdog struct {
-	cmd   *exec.Cmd
 	input io.WriteCloser
+	ended chan struct{}
 	dir   string
 }
 
@@ -57,13 +57,19 @@ func watch(dir string, a account) (*watchdog, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	return &watchdog{cmd, input, dir}, nil
+	w := &watchdog{input, make(chan struct{}), dir}
+	go func() {
+		// As long as this waits, cmd and so its input are not collected.
+		cmd.Wait() // its status is that of rm
+		close(w.ended)
+	}()
+	return w, nil
 }
 
 // stop makes the watchdog do its work now.
 func (w *watchdog) stop() error {
 	w.input.Close()
-	w.cmd.Wait()                 // its status is that of rm
+	<-w.ended
 	if err := os.RemoveAll(w.dir); err != nil {
 		return failure("remove "+w.dir, err)
 	}
