@@ -77,7 +77,7 @@ func (s *Server) Exec(ctx context.Context, sql string) ([][]string, error) {
 }
 
 // Drop removes a DBOS system with all that it made in the server: its schema,
-// role, publication and replication slot. It waits until the slot's reader, if
+// role, publications and replication slots. It waits until the slot's reader, if
 // there is still one, has ended.
 func (s *Server) Drop(schema string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -87,7 +87,7 @@ func (s *Server) Drop(schema string) error {
 	}
 	role := schema + "_app"
 	script := `SET client_min_messages = warning; SET lock_timeout = '20s';
-		DROP PUBLICATION IF EXISTS ` + identifier("dbos_"+schema) + `; DROP SCHEMA IF EXISTS ` + identifier(schema) + ` CASCADE;`
+		DROP PUBLICATION IF EXISTS ` + identifier("dbos_"+schema) + `, ` + identifier("dbos_"+schema+"_log") + `; DROP SCHEMA IF EXISTS ` + identifier(schema) + ` CASCADE;`
 	roles, err := s.Exec(ctx, "SELECT 1 FROM pg_roles WHERE rolname = "+literal(role))
 	if err != nil {
 		return err
@@ -102,7 +102,7 @@ func (s *Server) Drop(schema string) error {
 func (s *Server) dropSlots(ctx context.Context, schema string) error {
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
-	slots := " FROM pg_replication_slots WHERE slot_name = " + literal("dbos_"+schema) + " OR slot_name LIKE " + literal("dbos_"+schema+`\_%`)
+	slots := " FROM pg_replication_slots WHERE slot_name LIKE " + literal(`dbos\_%\_`+strings.ReplaceAll(schema, "_", `\_`))
 	for {
 		_, err := s.Exec(ctx, "SELECT pg_terminate_backend(active_pid)"+slots+" AND active; SELECT pg_drop_replication_slot(slot_name)"+slots)
 		if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != objectInUse && e.Code != undefinedObject {

@@ -56,7 +56,7 @@ func Durable() Option {
 func defaults(bin string) []setting {
 	all := []setting{
 		{"fsync", "off"}, {"full_page_writes", "off"}, {"wal_level", "logical"},
-		{"max_connections", "300"}, {"max_wal_senders", "100"}, {"max_replication_slots", "100"}, {"max_locks_per_transaction", "256"},
+		{"max_connections", "300"}, {"max_wal_senders", "100"}, {"max_replication_slots", "500"}, {"max_locks_per_transaction", "256"},
 		{"shared_buffers", "64MB"}, {"max_wal_size", "256MB"}, {"min_wal_size", "32MB"},
 		{"log_line_prefix", "%m [%p] %q%a "},
 	}

@@ -125,15 +125,17 @@ func TestDropLeavesNothing(t *testing.T) {
 	s := pgtest.Need(t)
 	const name = "drop_leaves_nothing"
 	make := `CREATE SCHEMA ` + name + `; CREATE ROLE ` + name + `_app; CREATE TABLE ` + name + `.t (v bigint);
-		ALTER TABLE ` + name + `.t OWNER TO ` + name + `_app; CREATE PUBLICATION dbos_` + name + ` FOR TABLE ` + name + `.t;`
+		ALTER TABLE ` + name + `.t OWNER TO ` + name + `_app; CREATE PUBLICATION dbos_` + name + ` FOR TABLE ` + name + `.t;
+		CREATE PUBLICATION dbos_` + name + `_log;`
 	for range 2 {
 		exec1(t, s, make)
-		exec1(t, s, "SELECT pg_create_logical_replication_slot('dbos_"+name+"', 'pgoutput')")
+		exec1(t, s, "SELECT pg_create_logical_replication_slot('dbos_5_"+name+"', 'pgoutput')")
 		if err := s.Drop(name); err != nil {
 			t.Fatal(err)
 		}
 	}
 	want(t, s, "0", "SELECT count(*) FROM pg_replication_slots")
+	want(t, s, "0", "SELECT count(*) FROM pg_publication")
 	want(t, s, "0", "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'drop\\_%'")
 	if err := s.Drop("never_there"); err != nil {
 		t.Errorf("dropping what is not there: %v", err)
