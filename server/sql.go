@@ -128,9 +128,13 @@ func (s *sqlService) Exec(ctx context.Context, req *dbosv1.ExecRequest) (*dbosv1
 	return res, err
 }
 
-// exec runs a statement and collects the rows that it returns, if it is one
-// that does.
+// exec runs a statement, once. Of one that returns rows it collects these, of
+// any other it counts the rows that were changed.
 func exec(tx *dbos.Tx, sql string, args []any) (*dbosv1.ExecResponse, error) {
+	if !returnsRows(sql) {
+		n, err := tx.Exec(sql, args...)
+		return &dbosv1.ExecResponse{Changed: &n}, err
+	}
 	rows, err := tx.Query(sql, args...)
 	if err != nil {
 		return nil, err
@@ -149,14 +153,7 @@ func exec(tx *dbos.Tx, sql string, args []any) (*dbosv1.ExecResponse, error) {
 		}
 		res.Rows = append(res.Rows, row)
 	}
-	if err := rows.Err(); err != nil || len(res.Columns) > 0 {
-		return res, err
-	}
-	res.Changed = new(int64)
-	if !changesRows(sql) {
-		return res, nil
-	}
-	return res, tx.QueryRow("select changes()").Scan(res.Changed)
+	return res, rows.Err()
 }
 
 func arguments(values []*dbosv1.Value) []any {

@@ -3,41 +3,146 @@ package server
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/dbos-go/dbos/abi"
 )
 
-// changesRows reports whether a statement, which has run, changes rows: of
-// any other, the engine would tell the count of the one before.
-func changesRows(sql string) bool {
-	switch firstWord(sql) {
-	case "INSERT", "UPDATE", "DELETE", "REPLACE", "WITH":
+// returnsRows reports whether a statement, in any engine's dialect, returns
+// rows: all do but those that change rows without RETURNING and those that
+// define things. Of a statement that it takes for one that returns rows, and
+// that does not, nobody learns how many rows it changed; no more than that
+// depends on it.
+func returnsRows(sql string) bool {
+	words := &lexer{rest: sql}
+	verb := words.next()
+	if verb == "WITH" {
+		// The queries that it names are in parentheses.
+		for verb != "" && !changing(verb) && verb != "SELECT" && verb != "VALUES" && verb != "TABLE" {
+			verb = words.outer()
+		}
+	}
+	switch {
+	case changing(verb):
+		for word := words.outer(); word != ""; word = words.outer() {
+			if word == "RETURNING" {
+				return true
+			}
+		}
+		return false
+	case defining(verb):
+		return false
+	}
+	return true
+}
+
+// changing reports whether a statement that begins with the word changes rows.
+func changing(verb string) bool {
+	switch verb {
+	case "INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE":
 		return true
 	}
 	return false
 }
 
-// firstWord returns the first word of a statement in upper case, after blanks
-// and comments.
-func firstWord(sql string) string {
-	for {
-		sql = strings.TrimLeft(sql, " \t\r\n\f;")
-		rest, line := strings.CutPrefix(sql, "--")
-		end := "\n"
-		if !line {
-			var block bool
-			if rest, block = strings.CutPrefix(sql, "/*"); !block {
-				break
-			}
-			end = "*/"
+// defining reports whether a statement that begins with the word defines
+// something.
+func defining(verb string) bool {
+	switch verb {
+	case "CREATE", "ALTER", "DROP", "TRUNCATE", "COMMENT", "GRANT", "REVOKE", "REINDEX", "ANALYZE":
+		return true
+	}
+	return false
+}
+
+// A lexer finds the words of a statement: letters, digits and underscores
+// outside of comments, strings and quoted names.
+type lexer struct {
+	rest  string
+	depth int // of parentheses
+}
+
+// next returns the next word in upper case, "" at the end.
+func (l *lexer) next() string {
+	for l.rest != "" {
+		if quoted := quotation(l.rest); quoted > 0 {
+			l.rest = l.rest[quoted:]
+			continue
 		}
-		_, sql, _ = strings.Cut(rest, end)
+		r, size := utf8.DecodeRuneInString(l.rest)
+		if !wordRune(r) {
+			switch r {
+			case '(':
+				l.depth++
+			case ')':
+				l.depth--
+			}
+			l.rest = l.rest[size:]
+			continue
+		}
+		end := strings.IndexFunc(l.rest, func(r rune) bool { return !wordRune(r) })
+		if end < 0 {
+			end = len(l.rest)
+		}
+		word := l.rest[:end]
+		l.rest = l.rest[end:]
+		return strings.ToUpper(word)
 	}
-	word := strings.IndexFunc(sql, func(r rune) bool { return !unicode.IsLetter(r) })
-	if word < 0 {
-		word = len(sql)
+	return ""
+}
+
+// outer returns the next word outside of parentheses, "" at the end.
+func (l *lexer) outer() string {
+	for word := l.next(); word != ""; word = l.next() {
+		if l.depth == 0 {
+			return word
+		}
 	}
-	return strings.ToUpper(sql[:word])
+	return ""
+}
+
+func wordRune(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) }
+
+// quotation returns the length of the comment, string or quoted name that a
+// text begins with, 0 if it begins with none. One without an end goes to the
+// end of the text. A backslash is no escape, so that E'\\” of PostgreSQL ends
+// early: what follows is then read as words, which returnsRows can bear.
+func quotation(sql string) int {
+	closing := func(open, end string) int {
+		if !strings.HasPrefix(sql, open) {
+			return 0
+		}
+		if i := strings.Index(sql[len(open):], end); i >= 0 {
+			return len(open) + i + len(end)
+		}
+		return len(sql)
+	}
+	for _, q := range [][2]string{{"--", "\n"}, {"/*", "*/"}, {"'", "'"}, {`"`, `"`}, {"`", "`"}} {
+		if n := closing(q[0], q[1]); n > 0 {
+			return n
+		}
+	}
+	if tag := dollarTag(sql); tag != "" {
+		return closing(tag, tag)
+	}
+	return 0
+}
+
+// dollarTag returns the opening of PostgreSQL's $tag$…$tag$, or "". $1 is a
+// placeholder.
+func dollarTag(sql string) string {
+	if sql[0] != '$' {
+		return ""
+	}
+	end := strings.IndexByte(sql[1:], '$')
+	if end < 0 {
+		return ""
+	}
+	tag := sql[1 : end+1]
+	if strings.IndexFunc(tag, func(r rune) bool { return !wordRune(r) }) >= 0 || tag != "" && unicode.IsDigit(rune(tag[0])) {
+		return ""
+	}
+	return sql[:end+2]
 }
 
 func checkStatement(sql string) error {

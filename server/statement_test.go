@@ -1,35 +1,46 @@
 package server
 
-import (
-	"strings"
-	"testing"
-)
+import "testing"
 
-func TestFirstWord(t *testing.T) {
-	for sql, want := range map[string]string{
-		"select 1":                          "SELECT",
-		"":                                  "",
-		" \t\r\n;;  Insert into t":          "INSERT",
-		"-- a comment\n--\nupdate t":        "UPDATE",
-		"-- without an end":                 "",
-		"/* one */ /* two\n*/delete from t": "DELETE",
-		"/* without an end":                 "",
-		"with(x) as (select 1) select 1":    "WITH",
-		"(select 1)":                        "",
-		"-1":                                "",
+func TestReturnsRows(t *testing.T) {
+	for _, sql := range []string{
+		"select 1", " \t\r\n;;  Select 1", "(select 1)", "values (1)", "TABLE x", "explain delete from t", "pragma table_info(t)", "show all",
+		"-- delete\nselect 1", "/* delete */ select 1", "", "'delete'", "$1",
+		"insert into t values (1) returning id", "delete from t returning *", "UPDATE t SET a = 1 ReTurning a",
+		"with a as (delete from t returning *) select * from a", `with "insert" as (select 1), b(x) as (values (1)) select 1`,
+		"with a as (select 1) insert into t select * from a returning id",
+		"insert into t values ($$ returning $x$ $$, $1) returning 1",
 	} {
-		if got := firstWord(sql); got != want {
-			t.Errorf("%q begins with %q, want %q", sql, got, want)
+		if !returnsRows(sql) {
+			t.Errorf("%q is said to return no rows", sql)
+		}
+	}
+	for _, sql := range []string{
+		"insert into t values (1)", "insert into t values ('returning')", `update "returning" set a = 1`, "delete from t -- returning",
+		"delete from t /* returning */ where 1", "replace into t values (1)", "delete from t where a in (select returning from u)",
+		"with a as (select 1) insert into t select * from a", "with a as materialized (select 1) delete from t",
+		"with recursive c(n) as (select 1 union all select n + 1 from c) update t set a = 1",
+		"insert into t values ($$ ' $$, $tag$ returning $$ $tag$, $1)", "insert into t values ('it''s returning')",
+		"create table t (a)", "-- a comment\n--\nDROP TABLE t", "truncate t", "merge into t using u on true when matched then delete",
+		"update `returning` set a = 1",
+	} {
+		if returnsRows(sql) {
+			t.Errorf("%q is said to return rows", sql)
 		}
 	}
 }
 
-func FuzzFirstWord(f *testing.F) {
+func FuzzReturnsRows(f *testing.F) {
 	f.Add("/**/--\n;select")
 	f.Add("/*/*/")
+	f.Add("with (a) insert $x$ returning $")
 	f.Fuzz(func(t *testing.T, sql string) {
-		if word := firstWord(sql); !strings.Contains(strings.ToUpper(sql), word) {
-			t.Errorf("%q does not contain its first word %q", sql, word)
+		words := &lexer{rest: sql}
+		for n := 0; words.next() != ""; n++ {
+			if n > len(sql) {
+				t.Fatalf("%q has no end", sql)
+			}
 		}
+		returnsRows(sql)
 	})
 }
