@@ -39,8 +39,9 @@ func value(t *rapid.T, c columnSpec) any {
 // insert draws an insert of one or more rows.
 func (s *schema) insert(t *rapid.T, table tableSpec) command {
 	verb := rapid.SampledFrom(s.dialect.Inserts).Draw(t, "verb")
+	conflict := rapid.SampledFrom(s.dialect.OnConflict).Draw(t, "on conflict")
 	c := command{kind: "insert", sql: verb + " INTO " + quote(table.name) + " VALUES "}
-	if verb != "INSERT" {
+	if verb != "INSERT" || conflict != "" {
 		c.kind = "insert or replace, or ignore"
 	}
 	for i := range rapid.IntRange(1, 3).Draw(t, "rows") {
@@ -49,6 +50,7 @@ func (s *schema) insert(t *rapid.T, table tableSpec) command {
 		}
 		c.sql += "(" + c.placeholders(t, table.columns) + ")"
 	}
+	c.sql += conflict
 	return c
 }
 

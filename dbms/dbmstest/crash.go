@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -175,7 +176,7 @@ func crashSteps(round string) dbms.Migrations {
 
 // crashWork writes five rows in three tables.
 func crashWork(id string, writer int) func(dbms.Tx) error {
-	filler := string(make([]byte, 100+len(id)*50))
+	filler := strings.Repeat("filler", 20+len(id)*10)
 	return func(tx dbms.Tx) error {
 		if err := run("INSERT INTO left_half VALUES ($1, $2)", id, filler)(tx); err != nil {
 			return err

@@ -16,13 +16,20 @@ type Dialect struct {
 	Explain string
 	// Types are the column types that tables are made of.
 	Types []ColumnType
+	// Plain is the type of a column that gives back a value exactly as it was
+	// given; nil asks for one that takes any.
+	Plain func(v dbms.Value) string
 	// KeyTypes are what single and composite primary keys are made of.
 	KeyTypes []ColumnType
 	// TableOptions are written after a table's definition, one at a time; ""
 	// is among them.
 	TableOptions []string
-	// Inserts are the verbs of an insert: "INSERT", "INSERT OR REPLACE", ….
-	Inserts []string
+	// Reference is what a foreign key's column has after its name, given the
+	// type of the key that it refers to.
+	Reference func(key string) string
+	// Inserts are the verbs of an insert: "INSERT", "INSERT OR REPLACE", …,
+	// and OnConflict what may follow it; "" is among them.
+	Inserts, OnConflict []string
 	// Updates are the verbs of an update.
 	Updates []string
 	// Rollback is the verb of an insert that rolls the whole transaction back
@@ -35,6 +42,8 @@ type Dialect struct {
 	// Default returns the value that a definition gives to rows that were
 	// there when the column was added.
 	Default func(schema, column string) dbms.Value
+	// Malformed are statements that only this engine does not take.
+	Malformed []string
 	// Forbidden are statements that no application may run.
 	Forbidden []string
 	// Refused are statements that nobody may run, whatever the engine says.
@@ -50,6 +59,8 @@ type ColumnType struct {
 	// Literal and Default are a DEFAULT of the type, in SQL and as a value.
 	Literal string
 	Default dbms.Value
+	// Touched is what a generated trigger writes into such a column, in SQL.
+	Touched string
 }
 
 // A Case is a script whose changes are to be followed exactly.
@@ -72,32 +83,37 @@ var anything = []any{
 // SQLite is the dialect of SQLite: any column takes any value, whatever its
 // type, and converts some.
 func SQLite() Dialect {
+	const touched = "'touched'"
 	types := []ColumnType{
-		{"INTEGER", anything, "42", int64(42)},
-		{"TEXT", anything, "'x'", "x"},
-		{"REAL", anything, "1", 1.0},
-		{"NUMERIC", anything, "'7'", int64(7)},
-		{"BLOB", anything, "x'00ff'", []byte{0, 0xff}},
-		{"", anything, "NULL", nil},
+		{"INTEGER", anything, "42", int64(42), touched},
+		{"TEXT", anything, "'x'", "x", touched},
+		{"REAL", anything, "1", 1.0, touched},
+		{"NUMERIC", anything, "'7'", int64(7), touched},
+		{"BLOB", anything, "x'00ff'", []byte{0, 0xff}, touched},
+		{"", anything, "NULL", nil, touched},
 	}
 	small := []any{int64(0), int64(1), int64(2), int64(3), int64(-1), int64(math.MaxInt64)}
 	words := []any{"", "a", "A", "b", "b ", "c\x00d", int64(1), 1.0, "1", []byte("a")}
 	return Dialect{
 		Explain: "EXPLAIN ",
 		Types:   types,
+		Plain:   func(dbms.Value) string { return "" },
 		KeyTypes: []ColumnType{
 			{Name: "INTEGER", Values: small}, {Name: "bigint", Values: small},
 			{Name: "TEXT", Values: words}, {Name: "TEXT COLLATE NOCASE", Values: words},
 			{Name: "BLOB", Values: words}, {Name: "REAL", Values: words},
 		},
 		TableOptions: []string{"", "", "WITHOUT ROWID"},
+		Reference:    func(string) string { return "" }, // of no type: anything fits
 		Inserts:      []string{"INSERT", "INSERT OR REPLACE", "INSERT OR IGNORE", "REPLACE", "INSERT OR FAIL"},
+		OnConflict:   []string{""},
 		Updates:      []string{"UPDATE", "UPDATE", "UPDATE OR REPLACE", "UPDATE OR IGNORE", "UPDATE OR FAIL"},
 		Rollback:     "INSERT OR ROLLBACK",
 		Trigger: func(name, event, table, body string) []string {
 			return []string{"CREATE TRIGGER " + quote(name) + " AFTER " + event + " ON " + quote(table) + " BEGIN " + body + "; END"}
 		},
 		Default:   func(schema, column string) dbms.Value { return writtenDefault(types, schema, column) },
+		Malformed: []string{"SELECT"},
 		Forbidden: sqliteForbidden,
 		Refused:   sqliteRefused,
 		Cases:     sqliteCases,

@@ -11,6 +11,12 @@ import (
 type Engine struct {
 	// Name is the engine's name, as dbms.Query.Text and dbms.Status know it.
 	Name string
+	// Label tells apart the ways in which one engine is examined; "" stands
+	// for the name.
+	Label string
+	// Need skips the test, or fails it where everything is required, if this
+	// machine lacks what the engine needs. It may be nil.
+	Need func(testing.TB)
 	// Open opens the database that belongs to a directory, which exists and
 	// is empty the first time. Opened again after Close, or after the death
 	// of the process that had it, it is the same database.
@@ -26,6 +32,7 @@ type Engine struct {
 // Examine runs the whole examination as subtests of t. With -short it does so
 // in fewer rounds.
 func Examine(t *testing.T, e Engine) {
+	e.need(t)
 	for _, subject := range []struct {
 		name    string
 		examine func(*testing.T, Engine)
@@ -55,6 +62,19 @@ func Examine(t *testing.T, e Engine) {
 		{"Disk", examineDisk},
 	} {
 		t.Run(subject.name, func(t *testing.T) { subject.examine(t, e) })
+	}
+}
+
+func (e Engine) label() string {
+	if e.Label == "" {
+		return e.Name
+	}
+	return e.Label
+}
+
+func (e Engine) need(t testing.TB) {
+	if e.Need != nil {
+		e.Need(t)
 	}
 }
 

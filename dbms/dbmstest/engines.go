@@ -30,7 +30,8 @@ func Engines() []Engine { return []Engine{SQLiteEngine} }
 func OnEngines(t *testing.T, test func(t *testing.T, db dbms.DB)) {
 	t.Helper()
 	for _, e := range Engines() {
-		t.Run(e.Name, func(t *testing.T) {
+		t.Run(e.label(), func(t *testing.T) {
+			e.need(t)
 			db, err := e.Open(t.Context(), t.TempDir(), dbms.Options{Durability: dbms.Async})
 			if err != nil {
 				t.Fatal(err)
@@ -46,7 +47,8 @@ func OnEngines(t *testing.T, test func(t *testing.T, db dbms.DB)) {
 func PrepareSchema(t *testing.T, s dbms.Schema, before ...dbms.Schema) {
 	t.Helper()
 	for _, e := range Engines() {
-		t.Run(e.Name, func(t *testing.T) {
+		t.Run(e.label(), func(t *testing.T) {
+			e.need(t)
 			var migrations []dbms.Migrations
 			for _, schema := range append(before, s) {
 				steps, err := dbms.LoadMigrations(schema.Files, "schema", e.Name)

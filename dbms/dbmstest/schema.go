@@ -25,9 +25,11 @@ type tableSpec struct {
 }
 
 type columnSpec struct {
-	name   string
-	values []any
-	fixed  bool // part of a constraint: cannot be dropped
+	name    string
+	typ     string
+	values  []any
+	touched string // what a trigger writes, in SQL
+	fixed   bool   // part of a constraint: cannot be dropped
 }
 
 func (s schema) clone() schema {
@@ -127,11 +129,12 @@ func (s *schema) create(t *rapid.T, name string) []command {
 			parent = table
 		}
 		table.parent = parent.name
-		c := columnSpec{name: s.fresh("c"), values: append([]any{nil}, parent.columns[0].values...), fixed: true}
+		key := parent.columns[0]
+		c := columnSpec{name: s.fresh("c"), typ: s.dialect.Reference(key.typ), values: append([]any{nil}, key.values...), fixed: true}
 		table.columns = append(table.columns, c)
 		action := rapid.SampledFrom([]string{"CASCADE", "SET NULL"})
-		parts = append(parts, fmt.Sprintf("%s REFERENCES %s (%s) ON DELETE %s ON UPDATE %s", quote(c.name),
-			quote(parent.name), quote(parent.columns[0].name), action.Draw(t, "on delete"), action.Draw(t, "on update")))
+		parts = append(parts, fmt.Sprintf("%s %s REFERENCES %s (%s) ON DELETE %s ON UPDATE %s", quote(c.name), c.typ,
+			quote(parent.name), quote(key.name), action.Draw(t, "on delete"), action.Draw(t, "on update")))
 	}
 	for i := range rapid.IntRange(1, 3).Draw(t, "other columns") {
 		c, typ := s.column(t, s.dialect.Types)
@@ -167,13 +170,17 @@ func (s *schema) parents() []string {
 
 func (s *schema) column(t *rapid.T, types []ColumnType) (columnSpec, string) {
 	typ := rapid.SampledFrom(types).Draw(t, "type")
-	return columnSpec{name: s.fresh("c"), values: typ.Values}, typ.Name
+	return typ.column(s.fresh("c")), typ.Name
+}
+
+func (typ ColumnType) column(name string) columnSpec {
+	return columnSpec{name: name, typ: typ.Name, values: typ.Values, touched: typ.Touched}
 }
 
 func (s *schema) addColumn(t *rapid.T) []command {
 	table := s.pickOther(t)
 	typ := rapid.SampledFrom(s.dialect.Types).Draw(t, "type")
-	c := columnSpec{name: s.fresh("c"), values: typ.Values}
+	c := typ.column(s.fresh("c"))
 	table.columns = append(slices.Clip(table.columns), c)
 	s.tables[table.name] = table
 	sql := fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s", quote(table.name), quote(c.name), defaulted(typ))
@@ -229,7 +236,7 @@ func (s *schema) trigger(t *rapid.T) []command {
 		key := quote(table.columns[0].name)
 		last := table.columns[len(table.columns)-1]
 		if !last.fixed {
-			body = fmt.Sprintf("UPDATE %s SET %s = 'touched' WHERE %s = NEW.%s", quote(table.name), quote(last.name), key, key)
+			body = fmt.Sprintf("UPDATE %s SET %s = %s WHERE %s = NEW.%s", quote(table.name), quote(last.name), last.touched, key, key)
 		}
 	}
 	var commands []command

@@ -10,7 +10,7 @@ var sqliteForbidden = []string{
 	"PRAGMA locking_mode = NORMAL", "PRAGMA hard_heap_limit = 1", "PRAGMA trusted_schema = OFF", "PRAGMA temp_store_directory = '/'",
 	"CREATE TEMP TABLE x (v)", "CREATE TEMP VIEW x AS SELECT 1", "CREATE TEMP TRIGGER x AFTER INSERT ON mine BEGIN SELECT 1; END",
 	"DROP TABLE sqlite_schema",
-	"REPLACE INTO sched_task VALUES (1, 2)", "INSERT OR REPLACE INTO dbos_meta VALUES ('capture', 0)",
+	`DELETE FROM "SCHED_task"`, "REPLACE INTO sched_task VALUES (1, 2)", "INSERT OR REPLACE INTO dbos_meta VALUES ('capture', 0)",
 	"DROP TRIGGER h_mine_insert", "DROP TABLE h_mine", "DELETE FROM h_mine", "CREATE INDEX i ON h_mine (v)",
 	"CREATE VIRTUAL TABLE wf_x USING fts5(v)",
 }

@@ -21,7 +21,7 @@ func examineStatements(t *testing.T, e Engine) {
 	t.Run("placeholders", func(t *testing.T) { examinePlaceholders(t, d) })
 	t.Run("by engine", func(t *testing.T) { examineTexts(t, d, e) })
 	t.Run("after a definition", func(t *testing.T) { examineRedefined(t, d) })
-	t.Run("bad", func(t *testing.T) { examineBadStatements(t, d) })
+	t.Run("bad", func(t *testing.T) { examineBadStatements(t, d, e) })
 }
 
 // examineCounts: Exec counts the rows of the statement itself.
@@ -140,11 +140,11 @@ func examineRedefined(t *testing.T, d *database) {
 	wantKind(t, err, abi.Invalid, "a table that was dropped")
 }
 
-func examineBadStatements(t *testing.T, d *database) {
-	for _, sql := range []string{
-		"", " ", ";", "-- nothing", "/* nothing */", "SELEKT", "SELECT", "SELECT * FROM nowhere", "SELECT nothing FROM t",
+func examineBadStatements(t *testing.T, d *database, e Engine) {
+	for _, sql := range append([]string{
+		"", " ", ";", "-- nothing", "/* nothing */", "SELEKT", "SELECT * FROM nowhere", "SELECT nothing FROM t",
 		"SELECT 1; SELECT 2", "SELECT 'open", "SELECT nofunction(1)", "\x00", "SELECT $0", "SELECT :name", "SELECT @name", "SELECT $name",
-	} {
+	}, e.Dialect.Malformed...) {
 		_, err := d.try(sql)
 		wantKind(t, err, abi.Invalid, fmt.Sprintf("Exec %q", sql))
 		err = d.View(t.Context(), func(tx dbms.Tx) error {
