@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/dbos-go/dbos/client"
 	dbosv1 "github.com/dbos-go/dbos/proto/dbos/v1"
 )
 
@@ -17,20 +16,20 @@ type completer = func(cmd *cobra.Command, args []string, prefix string) ([]strin
 // completionTime bounds how long a person waits after pressing Tab.
 const completionTime = 500 * time.Millisecond
 
-// recent returns the newest runs if a node answers at once. Completion never
-// opens a directory.
+// recent returns the newest runs if a node or a server answers at once.
+// Completion never opens a directory.
 func (c *cli) recent(ctx context.Context, live bool) []*dbosv1.Run {
 	ctx, cancel := context.WithTimeout(ctx, completionTime)
 	defer cancel()
-	dir, err := c.directory()
+	t, err := c.target()
 	if err != nil {
 		return nil
 	}
-	node, err := client.Dial(ctx, dir)
+	node, err := answering(ctx, t)
 	if err != nil {
 		return nil
 	}
-	defer node.Close()
+	defer node.close()
 	runs, err := node.List(ctx, &dbosv1.RunFilter{Live: live, Limit: 200})
 	if err != nil {
 		return nil

@@ -1,6 +1,7 @@
-// Command dbos shows and controls the runs of a data directory. It talks to
-// the node that owns the directory, through the node's door, or opens a
-// directory that no node owns.
+// Command dbos shows and controls the runs of a data directory or of a
+// PostgreSQL database. It talks to the node that owns the directory, through
+// the node's door, or opens a directory that no node owns; a database has no
+// owner, and is opened beside the nodes that share it.
 //
 // See docs/guide/cli.md, or run dbos help.
 package main

@@ -7,9 +7,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const rootHelp = `dbos shows and controls the durable runs of a data directory: it talks to the
-program that owns the directory, or opens a directory that nobody owns (it then
-executes nothing itself).
+const rootHelp = `dbos shows and controls the durable runs of a data directory or of a PostgreSQL
+database. It talks to the program that owns the directory, or opens a directory
+that nobody owns; a database it opens beside the programs that share it. It
+executes nothing itself.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 the state or a
 permission does not allow it, 5 nobody answers or out of time, 130 interrupted.`
@@ -61,7 +62,7 @@ func (c *cli) root() *cobra.Command {
 	root.SetIn(c.in)
 	flags := root.PersistentFlags()
 	flags.SortFlags = false
-	flags.StringVarP(&c.data, "data", "d", "", "data `DIRECTORY` (default $DBOS_DATA, or ./dbos-data)")
+	flags.StringVarP(&c.data, "data", "d", "", "data `DIRECTORY`, or postgres://USER@HOST/DATABASE (default $DBOS_DATA, or ./dbos-data)")
 	flags.BoolVar(&c.json, "json", false, "print JSON for programs")
 	flags.BoolVar(&c.noColor, "no-color", false, "print without color (also: NO_COLOR=1)")
 	root.AddCommand(

@@ -3,36 +3,73 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/dbos-go/dbos"
 	"github.com/dbos-go/dbos/abi"
 	"github.com/dbos-go/dbos/client"
+	dbosv1 "github.com/dbos-go/dbos/proto/dbos/v1"
 )
 
 // A session is a connection to a node: the one that owns the directory, or
-// this process, which has opened the directory and executes nothing.
+// this process, which has opened the directory or the shared database and
+// executes nothing.
 type session struct {
 	*client.Client
-	local bool
-	close func() error
+	local  bool // it is this process
+	shared bool // other processes may have the database open at the same time
+	close  func() error
+}
+
+// place is what a program opens that executes the session's runs.
+func (s *session) place() string {
+	if s.shared {
+		return "database"
+	}
+	return "data directory"
+}
+
+// idle reports whether no program executes the session's runs.
+func (s *session) idle(ctx context.Context) (bool, error) {
+	if !s.shared {
+		return s.local, nil
+	}
+	st, err := s.Status(ctx)
+	return !slices.ContainsFunc(st.GetNodes(), (*dbosv1.Node).GetAlive), err
 }
 
 // ownerPatience is how long a directory may have an owner who does not answer
 // at a door: a program that is starting or ending, or another dbos command.
 const ownerPatience = 2 * time.Second
 
-// connect reaches the directory's node, or opens the directory. The session
-// must be closed.
+// connect opens the shared database, or reaches the directory's node, or opens
+// the directory. The session must be closed.
 func (c *cli) connect(ctx context.Context) (*session, error) {
-	dir, err := c.directory()
+	t, err := c.target()
 	if err != nil {
 		return nil, err
 	}
+	if t.url != "" {
+		return openShared(ctx, t.url)
+	}
+	return connectDirectory(ctx, t.dir)
+}
+
+// openShared opens a database that many processes share: it has no owner, so
+// nobody needs to be asked.
+func openShared(ctx context.Context, url string) (*session, error) {
+	sys, err := dbos.Open(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	s := serveHere(sys)
+	s.shared = true
+	return s, nil
+}
+
+// connectDirectory reaches the directory's node, or opens the directory.
+func connectDirectory(ctx context.Context, dir string) (*session, error) {
 	patience, cancel := context.WithTimeout(ctx, ownerPatience)
 	defer cancel()
 	for {
@@ -54,18 +91,34 @@ func (c *cli) connect(ctx context.Context) (*session, error) {
 // reach tries once. The error is of kind abi.Owned if somebody owns the
 // directory who does not answer.
 func reach(ctx context.Context, dir string) (*session, error) {
-	node, err := client.Dial(ctx, dir)
-	if err == nil {
-		return &session{Client: node, close: func() error { node.Close(); return nil }}, nil
-	}
+	s, err := knockAt(ctx, dir)
 	if !errors.Is(err, abi.Unavailable) {
-		return nil, err
+		return s, err
 	}
 	sys, err := dbos.Open(ctx, "file:"+dir)
 	if err != nil {
 		return nil, err
 	}
 	return serveHere(sys), nil
+}
+
+// knockAt reaches the node behind a directory's door. If nobody answers, the
+// error is of kind abi.Unavailable.
+func knockAt(ctx context.Context, dir string) (*session, error) {
+	node, err := client.Dial(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	return &session{Client: node, close: func() error { node.Close(); return nil }}, nil
+}
+
+// answering reaches what answers at once: a server, or a directory's node. It
+// never opens a directory.
+func answering(ctx context.Context, t target) (*session, error) {
+	if t.url != "" {
+		return openShared(ctx, t.url)
+	}
+	return knockAt(ctx, t.dir)
 }
 
 // noDoor explains an owner who does not answer.
@@ -76,51 +129,4 @@ func noDoor(err error) error {
 	}
 	return abi.Errorf("dbos.connect", abi.Owned, e.Resource, "%w, and does not answer at a door", e.Err).
 		WithHint("if it is your program, add after dbos.Open: door, err := server.Serve(sys); if it is another dbos command, wait until it ends")
-}
-
-// directory returns the data directory's absolute path. Only one that holds a
-// database will do: the command never creates one, lest a wrong name look
-// like a system without runs.
-func (c *cli) directory() (string, error) {
-	dir := c.data
-	if dir == "" {
-		dir = os.Getenv("DBOS_DATA")
-	}
-	if dir == "" {
-		dir = "dbos-data"
-	}
-	if scheme, _, ok := strings.Cut(dir, "://"); ok && scheme != "file" {
-		return "", abi.Errorf("dbos.connect", abi.Unsupported, "database "+scheme+"://…", "this version knows directories only").
-			WithHint("give the data directory of an embedded system with --data DIR")
-	}
-	dir = strings.TrimPrefix(strings.TrimPrefix(dir, "file:"), "//")
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return "", abi.Errorf("dbos.connect", abi.Invalid, "data directory "+dir, "%w", err)
-	}
-	return abs, checkDirectory(dir, abs)
-}
-
-func checkDirectory(given, abs string) error {
-	const op = "dbos.connect"
-	resource := fmt.Sprintf("data directory %s", given)
-	const hint = "name the directory that your program opens, with --data DIR or in $DBOS_DATA"
-	info, err := os.Stat(abs)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return abi.Errorf(op, abi.NotFound, resource, "it does not exist").WithHint(hint)
-	case err != nil:
-		return abi.Errorf(op, abi.Denied, resource, "%w", errors.Unwrap(err))
-	case !info.IsDir():
-		return abi.Errorf(op, abi.Invalid, resource, "it is a file").WithHint(hint)
-	}
-	_, err = os.Stat(filepath.Join(abs, "dbos.db"))
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return abi.Errorf(op, abi.NotFound, resource, "it holds no DBOS database").WithHint(hint)
-	case err != nil:
-		return abi.Errorf(op, abi.Denied, resource, "%w", errors.Unwrap(err)).
-			WithHint("the directory belongs to the user who runs the program; run dbos as that user")
-	}
-	return nil
 }

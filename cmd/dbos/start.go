@@ -87,10 +87,11 @@ func (c *cli) start(ctx context.Context, req *dbosv1.StartRequest, wait bool) er
 		}{id})
 	}
 	fmt.Fprintln(c.out, id)
-	if s.local {
-		fmt.Fprintln(c.err, "note: no program has the data directory open; the run begins when one does")
+	idle, err := s.idle(ctx)
+	if idle {
+		fmt.Fprintf(c.err, "note: no program has the %s open; the run begins when one does\n", s.place())
 	}
-	return nil
+	return err
 }
 
 // await waits for a run and prints how it ended.
@@ -108,17 +109,17 @@ func (c *cli) await(ctx context.Context, s *session, id string) error {
 	return c.ended(run)
 }
 
-// executed refuses to wait for a run that nobody executes: it would keep the
-// directory from the program that could.
+// executed refuses to wait for a run that nobody executes: it might be for
+// ever, and would keep a directory from the program that could.
 func executed(ctx context.Context, s *session, id string) error {
-	if !s.local {
-		return nil
+	if idle, err := s.idle(ctx); err != nil || !idle {
+		return err
 	}
 	res, err := s.Get(ctx, id)
 	if err != nil || res.Run.FinishedAt != nil {
 		return err
 	}
-	return abi.Errorf("dbos.wait", abi.Unavailable, fmt.Sprintf("run %s", id), "it is recorded, but no program has the data directory open to execute it").
+	return abi.Errorf("dbos.wait", abi.Unavailable, fmt.Sprintf("run %s", id), "it is recorded, but no program has the %s open to execute it", s.place()).
 		WithHint("start the program; dbos start with the same --id and --wait then waits for this run")
 }
 

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/dbos-go/dbos/abi"
-	"github.com/dbos-go/dbos/client"
 	dbosv1 "github.com/dbos-go/dbos/proto/dbos/v1"
 )
 
@@ -25,7 +24,7 @@ const nodeKnock = 500 * time.Millisecond
 
 // watch prints the listing at every change until ctx ends.
 func (c *cli) watch(ctx context.Context, filter *dbosv1.RunFilter) error {
-	dir, err := c.directory()
+	t, err := c.target()
 	if err != nil {
 		return err
 	}
@@ -33,7 +32,7 @@ func (c *cli) watch(ctx context.Context, filter *dbosv1.RunFilter) error {
 	defer stop()
 	heard := make(chan listing)
 	failed := make(chan error, 1)
-	go func() { failed <- c.listen(ctx, dir, filter, heard) }()
+	go func() { failed <- c.listen(ctx, t, filter, heard) }()
 	if c.screen.terminal {
 		defer fmt.Fprintln(c.out)
 	}
@@ -64,13 +63,15 @@ func (c *cli) watch(ctx context.Context, filter *dbosv1.RunFilter) error {
 	}
 }
 
-// listen passes on what the directory's nodes say, one after the other, until
-// ctx ends. If there is none to begin with, it looks into the directory once.
-func (c *cli) listen(ctx context.Context, dir string, filter *dbosv1.RunFilter, heard chan<- listing) error {
+// listen passes on what the directory's nodes say, one after the other, or the
+// shared database, until ctx ends. If there is no node to begin with, it looks
+// into the directory once; a database that cannot be opened to begin with is
+// an error.
+func (c *cli) listen(ctx context.Context, t target, filter *dbosv1.RunFilter, heard chan<- listing) error {
 	knock := time.NewTicker(nodeKnock)
 	defer knock.Stop()
 	for first := true; ; first = false {
-		err := follow(ctx, dir, filter, heard)
+		spoke, err := follow(ctx, t, filter, heard)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -78,7 +79,10 @@ func (c *cli) listen(ctx context.Context, dir string, filter *dbosv1.RunFilter, 
 			return err
 		}
 		gone := listing{lost: true}
-		if first {
+		if first && t.url != "" && !spoke {
+			return err
+		}
+		if first && t.url == "" {
 			if gone.runs, err = c.glance(ctx, filter); err != nil {
 				return err
 			}
@@ -102,22 +106,24 @@ func (c *cli) glance(ctx context.Context, filter *dbosv1.RunFilter) ([]*dbosv1.R
 	return s.List(ctx, filter)
 }
 
-// follow passes on what one node says, until it or ctx ends.
-func follow(ctx context.Context, dir string, filter *dbosv1.RunFilter, heard chan<- listing) error {
-	node, err := client.Dial(ctx, dir)
+// follow passes on what one node says, until it or ctx ends, and whether it
+// said anything.
+func follow(ctx context.Context, t target, filter *dbosv1.RunFilter, heard chan<- listing) (spoke bool, err error) {
+	node, err := answering(ctx, t)
 	if err != nil {
-		return err
+		return false, err
 	}
-	defer node.Close()
+	defer node.close()
 	for runs, err := range node.Watch(ctx, filter) {
 		if err != nil {
-			return err
+			return spoke, err
 		}
 		if err := send(ctx, heard, listing{runs: runs}); err != nil {
-			return err
+			return spoke, err
 		}
+		spoke = true
 	}
-	return nil
+	return spoke, nil
 }
 
 func send[T any](ctx context.Context, c chan<- T, v T) error {

@@ -66,7 +66,7 @@ type StatusResponse struct {
 	Version string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
 	// go_version that the process was built with.
 	GoVersion string `protobuf:"bytes,2,opt,name=go_version,json=goVersion,proto3" json:"go_version,omitempty"`
-	// engine under it: "sqlite".
+	// engine under it: "sqlite" or "postgres".
 	Engine string `protobuf:"bytes,3,opt,name=engine,proto3" json:"engine,omitempty"`
 	// engine_version is the engine's own.
 	EngineVersion string `protobuf:"bytes,4,opt,name=engine_version,json=engineVersion,proto3" json:"engine_version,omitempty"`
@@ -95,7 +95,12 @@ type StatusResponse struct {
 	AppVersion string `protobuf:"bytes,15,opt,name=app_version,json=appVersion,proto3" json:"app_version,omitempty"`
 	// launched says that the node executes runs; one that has only opened the
 	// database does not.
-	Launched      bool `protobuf:"varint,16,opt,name=launched,proto3" json:"launched,omitempty"`
+	Launched bool `protobuf:"varint,16,opt,name=launched,proto3" json:"launched,omitempty"`
+	// history says how changes are captured: "triggers" or "logical"; "" if they
+	// are not.
+	History string `protobuf:"bytes,17,opt,name=history,proto3" json:"history,omitempty"`
+	// nodes that execute runs of this database, or did until they died.
+	Nodes         []*Node `protobuf:"bytes,18,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -242,6 +247,102 @@ func (x *StatusResponse) GetLaunched() bool {
 	return false
 }
 
+func (x *StatusResponse) GetHistory() string {
+	if x != nil {
+		return x.History
+	}
+	return ""
+}
+
+func (x *StatusResponse) GetNodes() []*Node {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+// Node is a process that executes runs.
+type Node struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// name under which it records its calls.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// started_at is when it began.
+	StartedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	// seen_at is when it was last known to live, if it has to say so.
+	SeenAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=seen_at,json=seenAt,proto3" json:"seen_at,omitempty"`
+	// alive says that it may still execute what it holds.
+	Alive bool `protobuf:"varint,4,opt,name=alive,proto3" json:"alive,omitempty"`
+	// runs that it executes.
+	Runs          int64 `protobuf:"varint,5,opt,name=runs,proto3" json:"runs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Node) Reset() {
+	*x = Node{}
+	mi := &file_dbos_v1_node_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Node) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Node) ProtoMessage() {}
+
+func (x *Node) ProtoReflect() protoreflect.Message {
+	mi := &file_dbos_v1_node_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Node.ProtoReflect.Descriptor instead.
+func (*Node) Descriptor() ([]byte, []int) {
+	return file_dbos_v1_node_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Node) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Node) GetStartedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartedAt
+	}
+	return nil
+}
+
+func (x *Node) GetSeenAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SeenAt
+	}
+	return nil
+}
+
+func (x *Node) GetAlive() bool {
+	if x != nil {
+		return x.Alive
+	}
+	return false
+}
+
+func (x *Node) GetRuns() int64 {
+	if x != nil {
+		return x.Runs
+	}
+	return 0
+}
+
 // RunCount says how many runs are in a state.
 type RunCount struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -255,7 +356,7 @@ type RunCount struct {
 
 func (x *RunCount) Reset() {
 	*x = RunCount{}
-	mi := &file_dbos_v1_node_proto_msgTypes[2]
+	mi := &file_dbos_v1_node_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -267,7 +368,7 @@ func (x *RunCount) String() string {
 func (*RunCount) ProtoMessage() {}
 
 func (x *RunCount) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_node_proto_msgTypes[2]
+	mi := &file_dbos_v1_node_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -280,7 +381,7 @@ func (x *RunCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunCount.ProtoReflect.Descriptor instead.
 func (*RunCount) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_node_proto_rawDescGZIP(), []int{2}
+	return file_dbos_v1_node_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RunCount) GetState() RunState {
@@ -302,7 +403,7 @@ var File_dbos_v1_node_proto protoreflect.FileDescriptor
 const file_dbos_v1_node_proto_rawDesc = "" +
 	"\n" +
 	"\x12dbos/v1/node.proto\x12\adbos.v1\x1a\x11dbos/v1/run.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n" +
-	"\rStatusRequest\"\xed\x03\n" +
+	"\rStatusRequest\"\xac\x04\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1d\n" +
 	"\n" +
@@ -325,7 +426,16 @@ const file_dbos_v1_node_proto_rawDesc = "" +
 	"\x03app\x18\x0e \x01(\tR\x03app\x12\x1f\n" +
 	"\vapp_version\x18\x0f \x01(\tR\n" +
 	"appVersion\x12\x1a\n" +
-	"\blaunched\x18\x10 \x01(\bR\blaunched\"I\n" +
+	"\blaunched\x18\x10 \x01(\bR\blaunched\x12\x18\n" +
+	"\ahistory\x18\x11 \x01(\tR\ahistory\x12#\n" +
+	"\x05nodes\x18\x12 \x03(\v2\r.dbos.v1.NodeR\x05nodes\"\xb4\x01\n" +
+	"\x04Node\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x129\n" +
+	"\n" +
+	"started_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x123\n" +
+	"\aseen_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x06seenAt\x12\x14\n" +
+	"\x05alive\x18\x04 \x01(\bR\x05alive\x12\x12\n" +
+	"\x04runs\x18\x05 \x01(\x03R\x04runs\"I\n" +
 	"\bRunCount\x12'\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x11.dbos.v1.RunStateR\x05state\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x03R\x05count2M\n" +
@@ -344,25 +454,29 @@ func file_dbos_v1_node_proto_rawDescGZIP() []byte {
 	return file_dbos_v1_node_proto_rawDescData
 }
 
-var file_dbos_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_dbos_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_dbos_v1_node_proto_goTypes = []any{
 	(*StatusRequest)(nil),         // 0: dbos.v1.StatusRequest
 	(*StatusResponse)(nil),        // 1: dbos.v1.StatusResponse
-	(*RunCount)(nil),              // 2: dbos.v1.RunCount
-	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
-	(RunState)(0),                 // 4: dbos.v1.RunState
+	(*Node)(nil),                  // 2: dbos.v1.Node
+	(*RunCount)(nil),              // 3: dbos.v1.RunCount
+	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(RunState)(0),                 // 5: dbos.v1.RunState
 }
 var file_dbos_v1_node_proto_depIdxs = []int32{
-	3, // 0: dbos.v1.StatusResponse.opened_at:type_name -> google.protobuf.Timestamp
-	2, // 1: dbos.v1.StatusResponse.runs:type_name -> dbos.v1.RunCount
-	4, // 2: dbos.v1.RunCount.state:type_name -> dbos.v1.RunState
-	0, // 3: dbos.v1.NodeService.Status:input_type -> dbos.v1.StatusRequest
-	1, // 4: dbos.v1.NodeService.Status:output_type -> dbos.v1.StatusResponse
-	4, // [4:5] is the sub-list for method output_type
-	3, // [3:4] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	4, // 0: dbos.v1.StatusResponse.opened_at:type_name -> google.protobuf.Timestamp
+	3, // 1: dbos.v1.StatusResponse.runs:type_name -> dbos.v1.RunCount
+	2, // 2: dbos.v1.StatusResponse.nodes:type_name -> dbos.v1.Node
+	4, // 3: dbos.v1.Node.started_at:type_name -> google.protobuf.Timestamp
+	4, // 4: dbos.v1.Node.seen_at:type_name -> google.protobuf.Timestamp
+	5, // 5: dbos.v1.RunCount.state:type_name -> dbos.v1.RunState
+	0, // 6: dbos.v1.NodeService.Status:input_type -> dbos.v1.StatusRequest
+	1, // 7: dbos.v1.NodeService.Status:output_type -> dbos.v1.StatusResponse
+	7, // [7:8] is the sub-list for method output_type
+	6, // [6:7] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_dbos_v1_node_proto_init() }
@@ -377,7 +491,7 @@ func file_dbos_v1_node_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dbos_v1_node_proto_rawDesc), len(file_dbos_v1_node_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
