@@ -67,7 +67,8 @@ type ColumnType struct {
 type Case struct {
 	Name string
 	// Transactions are scripts, one a transaction. A statement that begins
-	// with "?" must fail, and the transaction goes on; one that is
+	// with "?" must fail, and the transaction goes on; one that begins with
+	// "~" may be refused with a hint, which ends the case; one that is
 	// "ROLLBACK" ends the script and takes it back.
 	Transactions [][]string
 }

@@ -66,8 +66,11 @@ func runOne(t *testing.T, d *database, random *rand.Rand, faults []fault, id int
 	case 2:
 		ctx, cancel := context.WithCancel(t.Context())
 		o := attempt(ctx, d, call, func(tx dbms.Tx) error {
-			defer cancel() // too late to stop it, also if it has to run again
-			return work(tx)
+			err := work(tx)
+			if err == nil {
+				cancel() // too late to stop it, also if it has to run again
+			}
+			return err
 		})
 		if o.err != nil && abi.KindOf(o.err) != abi.Timeout {
 			t.Errorf("transaction %d, whose context ended with its function: %v", id, o.err)
