@@ -34,7 +34,8 @@ type DB interface {
 
 	// View runs fn on a consistent snapshot that contains every commit whose
 	// Update has returned. It never waits for writers. Exec with a statement
-	// that writes fails with abi.Denied.
+	// that writes fails with abi.Denied. fn may run more than once, as of
+	// Update.
 	View(ctx context.Context, fn func(Tx) error) error
 
 	// Changes returns the committed transactions after an LSN, in commit
@@ -134,8 +135,12 @@ type Options struct {
 	Timeout time.Duration
 	// Node identifies this process in recorded calls; "" makes one.
 	Node string
-	// Now replaces the host's clock; nil means time.Now.
+	// Now replaces the clock: the host's, or on an engine behind a network
+	// the server's.
 	Now func() time.Time
+	// Existing opens only what is there already: where there is no system the
+	// error is of kind abi.NotFound, and nothing is made.
+	Existing bool
 }
 
 const (
@@ -154,4 +159,10 @@ type Status struct {
 	Durability Durability
 	LastLSN    LSN // of the last commit
 	OldestLSN  LSN // the oldest LSN that Changes can continue from
+	// History says how changes are captured: "triggers", "logical", or "" if
+	// they are not.
+	History string
+	// HistoryLag is how many bytes of its log the server keeps for history
+	// that was not trimmed; 0 where it keeps none.
+	HistoryLag int64
 }

@@ -2,6 +2,7 @@ package dbms
 
 import (
 	"context"
+	"time"
 
 	"github.com/dbos-go/dbos/abi"
 )
@@ -44,6 +45,9 @@ type Gatherer interface {
 	// so that the locks of a transaction that it had begun do not outlive its
 	// lease.
 	Expel(ctx context.Context, node string) error
+
+	// Now is the database's time, as Tx.Now would show it.
+	Now() time.Time
 
 	// Signal wakes the topics' watchers, here and in other processes. It is
 	// for what Gather has committed.

@@ -1,0 +1,140 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/puddle/v2"
+
+	"github.com/dbos-go/dbos/abi"
+)
+
+// A purpose is what a pool's connections are for: their isolation and whom
+// they act for when a transaction begins.
+type purpose struct {
+	isolation string // as in BEGIN ISOLATION LEVEL …
+	readOnly  bool
+	app       bool // begins as the application's role
+}
+
+var (
+	forUpdates   = purpose{isolation: "serializable", app: true}
+	forViews     = purpose{isolation: "serializable", readOnly: true, app: true}
+	forCommitted = purpose{isolation: "read committed"}
+)
+
+// maxAge is when a connection is replaced, so that a change of addresses or
+// certificates is noticed.
+const maxAge = 30 * time.Minute
+
+// A pool holds the connections of one purpose.
+type pool struct {
+	purpose
+	db   *DB
+	pool *puddle.Pool[*conn]
+}
+
+func newPool(db *DB, p purpose, size int) (*pool, error) {
+	q := &pool{purpose: p, db: db}
+	inner, err := puddle.NewPool(&puddle.Config[*conn]{
+		Constructor: q.connect,
+		Destructor:  (*conn).close,
+		MaxSize:     int32(size),
+	})
+	q.pool = inner
+	return q, err
+}
+
+// connect opens a connection whose session is as the purpose wants it. Behind
+// a pooler a session is somebody else's after each transaction, so there the
+// transaction begins with what it needs: see tx.begin.
+func (p *pool) connect(ctx context.Context) (*conn, error) {
+	c, err := connect(ctx, p.db.settings.config, p.db.appName(), p.session())
+	if err == nil {
+		c.named = !p.db.settings.pooled
+	}
+	return c, err
+}
+
+func (p *pool) session() map[string]string {
+	s := p.db.settings
+	if s.pooled {
+		return nil
+	}
+	params := map[string]string{
+		"search_path": s.schema, "default_transaction_isolation": p.isolation, "timezone": "UTC", "jit": "off",
+		"DateStyle": "ISO", "IntervalStyle": "postgres", "bytea_output": "hex", "dbos.node": "node",
+	}
+	if p.readOnly {
+		params["default_transaction_read_only"] = "on"
+	}
+	if p.app {
+		params["role"] = appRole(s.schema)
+	}
+	if !p.app {
+		// The services' statements over sets go by key. A plan that was made
+		// while a table was small would otherwise read all of it for ever.
+		params["enable_seqscan"] = "off"
+	}
+	if p.db.async() {
+		params["synchronous_commit"] = "off"
+	}
+	return params
+}
+
+// A lease is a connection in use. Exactly one of release and discard ends it.
+type lease struct {
+	*conn
+	resource *puddle.Resource[*conn]
+}
+
+// get takes a connection. Its error is that of the context or of connecting.
+func (p *pool) get(ctx context.Context) (*lease, error) {
+	for {
+		r, err := p.pool.Acquire(ctx)
+		if errors.Is(err, puddle.ErrClosedPool) {
+			return nil, errClosed("dbms.update")
+		}
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil, stopCause(ctx)
+			}
+			return nil, err
+		}
+		c := r.Value()
+		if c.broken || time.Since(c.born) > maxAge {
+			r.Destroy()
+			continue
+		}
+		if g := p.db.generation.Load(); c.statements.generation != g {
+			c.forgetAll(g)
+		}
+		return &lease{c, r}, nil
+	}
+}
+
+// release gives the connection back; one that is not clean is closed.
+func (l *lease) release() {
+	if l.broken || l.unsynced || l.inBlock || l.failed {
+		l.resource.Destroy()
+		return
+	}
+	l.resource.Release()
+}
+
+// discard closes the connection.
+func (l *lease) discard() {
+	l.broken = true
+	l.resource.Destroy()
+}
+
+// reset closes the idle connections, which are probably as dead as one that
+// just died, and lets the others close when they come back.
+func (p *pool) reset() { p.pool.Reset() }
+
+func (p *pool) close() { p.pool.Close() }
+
+func errClosed(op string) error {
+	return abi.Errorf(op, abi.Closed, "database", "it has been closed")
+}
