@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/dbos-go/dbos"
@@ -94,8 +95,7 @@ func countOrders(tx *dbos.Tx) (map[string]int, error) {
 // what has been ordered, what came of it, and what its workflow is doing.
 func newestOrders(tx *dbos.Tx, limit int) ([]OrderState, error) {
 	rows, err := tx.Query(`
-		SELECT t.id, t.input ->> 'item', t.input ->> 'quantity', t.input ->> 'customer',
-			o.amount, coalesce(o.state, 'queued'), t.state, coalesce(o.reason, t.error ->> 'message', ''),
+		SELECT t.id, t.input, o.amount, coalesce(o.state, 'queued'), t.state, o.reason, t.error,
 			t.recoveries, t.created_at, coalesce(o.decided_at, t.finished_at)
 		FROM sched_task AS t LEFT JOIN orders AS o ON o.id = t.id
 		WHERE t.name = 'checkout'
@@ -107,12 +107,38 @@ func newestOrders(tx *dbos.Tx, limit int) ([]OrderState, error) {
 	list := []OrderState{}
 	for rows.Next() {
 		var o OrderState
-		err := rows.Scan(&o.ID, &o.Item, &o.Quantity, &o.Customer, &o.Amount, &o.State, &o.Run, &o.Reason,
+		var input string
+		var reason, failure *string
+		err := rows.Scan(&o.ID, &input, &o.Amount, &o.State, &o.Run, &reason, &failure,
 			&o.Recoveries, &o.PlacedAt, &o.DecidedAt)
 		if err != nil {
+			return nil, err
+		}
+		if err := o.describe(input, reason, failure); err != nil {
 			return nil, err
 		}
 		list = append(list, o)
 	}
 	return list, rows.Err()
+}
+
+// describe fills in what the process table has as JSON: the order, and why its
+// workflow failed, if no reason for its outcome is known.
+func (o *OrderState) describe(input string, reason, failure *string) error {
+	var order Order
+	if err := json.Unmarshal([]byte(input), &order); err != nil {
+		return err
+	}
+	o.Item, o.Quantity, o.Customer = order.Item, int64(order.Quantity), order.Customer
+	switch {
+	case reason != nil:
+		o.Reason = *reason
+	case failure != nil:
+		var f struct{ Message string }
+		if err := json.Unmarshal([]byte(*failure), &f); err != nil {
+			return err
+		}
+		o.Reason = f.Message
+	}
+	return nil
 }

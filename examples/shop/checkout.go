@@ -99,7 +99,7 @@ func reserve(tx *dbos.Tx, o Order) (Receipt, error) {
 		return r, err
 	}
 	_, err = tx.Exec(`INSERT INTO orders (id, item, quantity, customer, amount, state, reason, placed_at, decided_at)
-		VALUES ($1, $2, $3, $4, $5, $6, nullif($7, ''), $8, iif($6 = 'sold out', $8, NULL))`,
+		VALUES ($1, $2, $3, $4, $5, $6, nullif($7, ''), $8, CASE WHEN $6 = 'sold out' THEN $8 END)`,
 		o.ID, o.Item, o.Quantity, o.Customer, r.Amount, r.State, r.Reason, tx.Now())
 	tx.Notify(shopChanged)
 	return r, err

@@ -23,7 +23,7 @@ type finishedOrder struct {
 // customers know. It shares no code with the shop's own audit.
 func (c *crashTest) check() {
 	t := c.t
-	shop, err := openShop(t.Context(), filepath.Join(c.dir, "data"), c.payments, 1, 1, slog.New(slog.DiscardHandler))
+	shop, err := openShop(t.Context(), "file:"+filepath.Join(c.dir, "data"), c.payments, 1, 1, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

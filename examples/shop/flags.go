@@ -5,7 +5,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/dbos-go/dbos/abi"
@@ -19,8 +21,9 @@ const usage = `A small web shop that can be killed at any moment.
   shop -generate N          write a file of N orders to the standard output
   shop payment              the payment service; the shop starts it by itself
 
-Everything that the shop knows is in tables in its data directory. While it
-runs, and when it does not, look into them:
+Everything that the shop knows is in tables in its data directory, or in a
+PostgreSQL database that several shops share. While it runs, and when it does
+not, look into them:
 
   go run ./cmd/dbos ps -d shop-data
 
@@ -29,7 +32,8 @@ Flags:
 
 // A config is what the command line says.
 type config struct {
-	data     string
+	data     string // directory
+	db       string // URL of a shared database; "" for one in the directory
 	addr     string
 	orders   string
 	generate int
@@ -55,6 +59,7 @@ func parseFlags(args []string, out io.Writer) (config, error) {
 	f := flag.NewFlagSet("shop", flag.ContinueOnError)
 	f.SetOutput(io.Discard) // errors are reported once, by main
 	f.StringVar(&c.data, "data", "shop-data", "data `directory`")
+	f.StringVar(&c.db, "db", "", "`URL` of a PostgreSQL database, postgres://USER@HOST/DATABASE; shops may share it (default one in the data directory)")
 	f.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`address` of the web page; port 0 takes a free one")
 	f.StringVar(&c.orders, "orders", "", "work through this `file` of orders, one JSON object a line, and end")
 	f.IntVar(&c.generate, "generate", 0, "write so many `orders` to the standard output and end")
@@ -99,6 +104,8 @@ func (c *config) check(given map[string]bool) error {
 		return badFlag("-addr", "it does not go with -orders, which serves no page")
 	case c.json && !given["orders"]:
 		return badFlag("-json", "it goes with -orders only")
+	case given["db"] && !strings.HasPrefix(c.db, "postgres://") && !strings.HasPrefix(c.db, "postgresql://"):
+		return badFlag("-db", "it is no postgres://… URL")
 	case c.data == "":
 		return badFlag("-data", "it names no directory")
 	case c.tills < 1 || c.tills > maxTills:
@@ -118,6 +125,26 @@ func (c *config) check(given map[string]bool) error {
 		return err
 	}
 	return c.settings.Check()
+}
+
+// database is the URL of the database.
+func (c *config) database() string {
+	if c.db != "" {
+		return c.db
+	}
+	return "file:" + c.data
+}
+
+// makeData makes the data directory for what stays in it when the database is
+// elsewhere: the payment service's ledger, log and socket.
+func (c *config) makeData() error {
+	if c.db == "" {
+		return nil // the engine makes it, and says what is wrong with it
+	}
+	if err := os.MkdirAll(c.data, 0o700); err != nil {
+		return badFlag("-data", "%w", err)
+	}
+	return nil
 }
 
 // ledger is the path of the payment service's ledger.

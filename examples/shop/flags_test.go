@@ -37,6 +37,9 @@ func TestBadFlags(t *testing.T) {
 		{"-orders", "f", "-addr", ":1"},
 		{"-json"},
 		{"-data", ""},
+		{"-db", ""},
+		{"-db", "shop-data"},
+		{"-db", "mysql://db/shop"},
 		{"-data", "/" + strings.Repeat("long/", 30)},
 		{"-tills", "0"},
 		{"-tills", "1001"},
@@ -71,6 +74,22 @@ func TestHelp(t *testing.T) {
 	for _, want := range []string{"-orders", "-generate", "-data", "shop payment", "-linger", "dbos ps"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the help does not name %s:\n%s", want, &out)
+		}
+	}
+}
+
+func TestPasswordsStayOutOfSight(t *testing.T) {
+	for arg, want := range map[string]string{
+		"-db": "-db", "x=y": "x=y", "postgres": "postgres", "file:data": "file:data",
+		"postgres://ada@db/shop":                           "postgres://ada@db/shop",
+		"postgres://ada:secret@db:5433/shop?dbos_schema=a": "postgres://ada@db:5433/shop?dbos_schema=a",
+		"-db=postgres://ada:secret@db/shop":                "-db=postgres://ada@db/shop",
+		"postgresql://db/shop?password=secret":             "postgresql://db/shop",
+		"postgres://db/shop?dbos_direct=postgres%3A%2F%2Fada%3Asecret%40db": "postgres://db/shop",
+		"postgres://ada:secret@db:x y/": "postgres://…",
+	} {
+		if got := withoutPassword(arg); got != want {
+			t.Errorf("%s is shown as %s, want %s", arg, got, want)
 		}
 	}
 }

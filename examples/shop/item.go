@@ -33,7 +33,7 @@ func items(tx *dbos.Tx) ([]Item, error) {
 		SELECT id, name, price, delivered, stock,
 			(SELECT coalesce(sum(quantity), 0) FROM orders WHERE state = 'reserved' AND item = item.id),
 			(SELECT coalesce(sum(quantity), 0) FROM orders WHERE state = 'confirmed' AND item = item.id)
-		FROM item ORDER BY item.rowid`)
+		FROM item ORDER BY id`)
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ func (s *Shop) journal(ctx context.Context, id string) (Journal, error) {
 	return j, nil
 }
 
-// recentCalls is how far back, in LSNs, processes looks.
+// recentCalls is how many transactions back processes looks.
 const recentCalls = 50_000
 
 // processes returns which process recorded each step of a run: every
@@ -82,8 +82,9 @@ const recentCalls = 50_000
 func (s *Shop) processes(ctx context.Context, id string) (map[int]int, error) {
 	pids := map[int]int{}
 	err := s.sys.View(ctx, func(tx *dbos.Tx) error {
-		rows, err := tx.Query(`SELECT step, node FROM dbos_transaction WHERE lsn > $1 AND execution = $2 AND step > 0`,
-			tx.LSN()-recentCalls, id)
+		rows, err := tx.Query(`
+			SELECT step, node FROM (SELECT execution, step, node FROM dbos_transaction ORDER BY lsn DESC LIMIT $1) AS recent
+			WHERE execution = $2 AND step > 0`, recentCalls, id)
 		if err != nil {
 			return err
 		}

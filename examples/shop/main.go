@@ -125,7 +125,10 @@ func runShop(ctx context.Context, args []string) (err error) {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	payments := payment.NewClient(c.address)
-	shop, err := openShop(ctx, c.data, payments, c.tills, c.tries, log)
+	if err := c.makeData(); err != nil {
+		return err
+	}
+	shop, err := openShop(ctx, c.database(), payments, c.tills, c.tries, log)
 	if err != nil {
 		return err
 	}
@@ -136,11 +139,13 @@ func runShop(ctx context.Context, args []string) (err error) {
 			return marked{err, errUsage}
 		}
 	}
-	door, err := server.Serve(shop.sys) // for the dbos command
-	if err != nil {
-		return err
+	if c.db == "" { // the dbos command opens a shared database by itself
+		door, err := server.Serve(shop.sys)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, door.Close()) }()
 	}
-	defer func() { err = errors.Join(err, door.Close()) }()
 
 	watch := &paymentWatch{}
 	launcher, err := c.launcher(payments)
@@ -164,7 +169,11 @@ func runShop(ctx context.Context, args []string) (err error) {
 	if err := shop.sys.Launch(ctx); err != nil {
 		return err
 	}
-	opening := opening{c, health, started, unfinished}
+	status, err := shop.sys.Status(ctx)
+	if err != nil {
+		return err
+	}
+	opening := opening{c, status.Location, health, started, unfinished}
 	if c.orders != "" {
 		return workThrough(ctx, shop, orders, opening)
 	}

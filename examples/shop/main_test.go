@@ -45,7 +45,7 @@ func newShop(t *testing.T) *Shop {
 
 func launchShop(t *testing.T, dir string, address payment.Address) *Shop {
 	t.Helper()
-	shop, err := openShop(t.Context(), filepath.Join(dir, "data"), payment.NewClient(address), 8, 8, slog.New(slog.DiscardHandler))
+	shop, err := openShop(t.Context(), "file:"+filepath.Join(dir, "data"), payment.NewClient(address), 8, 8, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

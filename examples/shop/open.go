@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +21,7 @@ import (
 // An opening is what there is to say when the shop opens.
 type opening struct {
 	config
+	location   string // of the database, as it may be shown
 	payment    payment.Health
 	started    bool // the payment service, by us
 	unfinished int
@@ -34,7 +36,7 @@ func (o opening) write(w io.Writer, url string) {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "  %-8s "+format+"\n", append([]any{name}, args...)...)
 	}
-	line("data", "%s, open in process %d", nearPath(o.data), os.Getpid())
+	line("data", "%s, open in process %d", nearPath(o.location), os.Getpid())
 	verb := "found running"
 	if o.started {
 		verb = "started"
@@ -53,7 +55,10 @@ func (o opening) write(w io.Writer, url string) {
 	if url == "" {
 		return
 	}
-	dir := nearPath(o.data)
+	place := nearPath(o.data)
+	if o.db != "" {
+		place = quoted(withoutPassword(o.db))
+	}
 	fmt.Fprintf(w, `
 Place some orders, press Crash (or kill -9 %d), and start it again:
   %s
@@ -61,16 +66,52 @@ Look inside from another terminal:
   go run ./cmd/dbos ps -d %s
   go run ./cmd/dbos sql -d %s "SELECT state, count(*) FROM orders GROUP BY state"
 Ctrl-C closes the shop.
-`, os.Getpid(), command(), dir, dir)
+`, os.Getpid(), command(), place, place)
 }
 
-// command is the command line that started this process.
+// command is the command line that started this process, without passwords.
 func command() string {
 	program := nearPath(os.Args[0])
 	if strings.Contains(program, "go-build") { // go run's own place
 		program = "go run ./examples/shop"
 	}
-	return strings.Join(append([]string{program}, os.Args[1:]...), " ")
+	line := []string{program}
+	for _, arg := range os.Args[1:] {
+		line = append(line, quoted(withoutPassword(arg)))
+	}
+	return strings.Join(line, " ")
+}
+
+// withoutPassword returns an argument of the command line without the password
+// that the URL in it may have.
+func withoutPassword(arg string) string {
+	name, text, flag := strings.Cut(arg, "=postgres")
+	if flag { // -db=postgres://…
+		return name + "=" + withoutPassword("postgres"+text)
+	}
+	if !strings.HasPrefix(arg, "postgres") {
+		return arg
+	}
+	u, err := url.Parse(arg)
+	if err != nil {
+		return "postgres://…"
+	}
+	if _, has := u.User.Password(); has {
+		u.User = url.User(u.User.Username())
+	}
+	query := u.Query()
+	query.Del("password")
+	query.Del("dbos_direct")
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
+// quoted returns an argument as a shell reads it.
+func quoted(arg string) string {
+	if strings.ContainsAny(arg, " ?&*'\"$;|<>()") {
+		return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+	}
+	return arg
 }
 
 // nearPath is a path as seen from the working directory, if that is shorter.
