@@ -81,12 +81,12 @@ func TestHelp(t *testing.T) {
 func TestPasswordsStayOutOfSight(t *testing.T) {
 	for arg, want := range map[string]string{
 		"-db": "-db", "x=y": "x=y", "postgres": "postgres", "file:data": "file:data",
-		"postgres://ada@db/shop":                           "postgres://ada@db/shop",
-		"postgres://ada:secret@db:5433/shop?dbos_schema=a": "postgres://ada@db:5433/shop?dbos_schema=a",
-		"-db=postgres://ada:secret@db/shop":                "-db=postgres://ada@db/shop",
-		"postgresql://db/shop?password=secret":             "postgresql://db/shop",
+		"postgres://ada@db/shop":                                            "postgres://ada@db/shop",
+		"postgres://ada:secret@db:5433/shop?dbos_schema=a":                  "postgres://ada@db:5433/shop?dbos_schema=a",
+		"-db=postgres://ada:secret@db/shop":                                 "-db=postgres://ada@db/shop",
+		"postgresql://db/shop?password=secret":                              "postgresql://db/shop",
 		"postgres://db/shop?dbos_direct=postgres%3A%2F%2Fada%3Asecret%40db": "postgres://db/shop",
-		"postgres://ada:secret@db:x y/": "postgres://…",
+		"postgres://ada:secret@db:x y/":                                     "postgres://…",
 	} {
 		if got := withoutPassword(arg); got != want {
 			t.Errorf("%s is shown as %s, want %s", arg, got, want)

@@ -85,9 +85,8 @@ func command() string {
 // withoutPassword returns an argument of the command line without the password
 // that the URL in it may have.
 func withoutPassword(arg string) string {
-	name, text, flag := strings.Cut(arg, "=postgres")
-	if flag { // -db=postgres://…
-		return name + "=" + withoutPassword("postgres"+text)
+	if name, text, given := strings.Cut(arg, "="); given && strings.HasPrefix(arg, "-") { // -db=postgres://…
+		return name + "=" + withoutPassword(text)
 	}
 	if !strings.HasPrefix(arg, "postgres") {
 		return arg
