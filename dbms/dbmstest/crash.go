@@ -66,7 +66,7 @@ func (c *crash) create() {
 // kill starts the child and kills it when it has acknowledged so many
 // transactions.
 func (c *crash) kill(round, after int) {
-	cmd, err := childCommand("crash", c.dir, strconv.Itoa(round), c.options.Durability.String())
+	cmd, err := childCommand(c.engine, "crash", c.dir, strconv.Itoa(round), c.options.Durability.String())
 	if err != nil {
 		c.t.Fatal(err)
 	}

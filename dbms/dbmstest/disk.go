@@ -23,9 +23,9 @@ func examineDisk(t *testing.T, e Engine) {
 	if !e.Directory {
 		return // nothing on this machine's disk
 	}
-	t.Run("full", func(t *testing.T) { runFullDisk(t) })
+	t.Run("full", func(t *testing.T) { runFullDisk(t, e) })
 	t.Run("file limit", func(t *testing.T) {
-		cmd, err := childCommand("limit", t.TempDir())
+		cmd, err := childCommand(e, "limit", t.TempDir())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,9 +38,9 @@ func examineDisk(t *testing.T, e Engine) {
 const exitLacks = 77
 
 // runFullDisk runs the child that has a small disk of its own.
-func runFullDisk(t *testing.T) {
+func runFullDisk(t *testing.T, e Engine) {
 	const remedy = "run the test as root, or allow user namespaces"
-	cmd, err := childCommand("full", t.TempDir())
+	cmd, err := childCommand(e, "full", t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
