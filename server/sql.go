@@ -40,13 +40,14 @@ func (s *sqlService) Query(ctx context.Context, req *dbosv1.QueryRequest, stream
 		return context.Cause(ctx)
 	}
 	err := s.sys.View(ctx, func(tx *dbos.Tx) error {
+		lsn := tx.LSN() // first: an engine may have to begin again to know it
 		rows, err := tx.Query(req.Sql, arguments(req.Args)...)
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
 		header := &dbosv1.QueryHeader{
-			Columns: messages(rows.Columns(), text), Lsn: int64(tx.LSN()), At: timestamppb.New(tx.Now()),
+			Columns: messages(rows.Columns(), text), Lsn: int64(lsn), At: timestamppb.New(tx.Now()),
 		}
 		if err := stream.Send(&dbosv1.QueryResponse{Part: &dbosv1.QueryResponse_Header{Header: header}}); err != nil {
 			return err
