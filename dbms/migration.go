@@ -49,7 +49,7 @@ func (m Migrations) Check(done []string) error {
 		if step.Version != i+1 {
 			return abi.Errorf("dbms.migrate", abi.Invalid, m.Resource(step), "step %d of the list has version %d", i+1, step.Version)
 		}
-		if i < len(done) && done[i] != step.Digest() {
+		if i < len(done) && done[i] != step.Digest() && !strings.HasPrefix(done[i], carried) {
 			return abi.Errorf("dbms.migrate", abi.Conflict, m.Resource(step), "it was edited after it had run").
 				WithHint("put the old text back and append a new migration")
 		}
@@ -63,6 +63,14 @@ func (m Migration) Digest() string {
 	sum := sha256.Sum256([]byte(m.SQL))
 	return hex.EncodeToString(sum[:])
 }
+
+// carried begins the digests of steps that have run on another engine.
+const carried = "carried over: "
+
+// CarriedDigest is recorded for a step that ran in a database of another
+// engine, from which the tables were copied. The step's text may be another
+// here, so Check accepts any.
+func CarriedDigest(digest string) string { return carried + strings.TrimPrefix(digest, carried) }
 
 // LoadMigrations reads the files NNNN_name.sql of a directory ("." for the
 // root), such as 0001_init.sql. A file NNNN_name.ENGINE.sql replaces
