@@ -148,6 +148,6 @@ func (db *DB) Expel(ctx context.Context, node string) error {
 		return err
 	}
 	defer db.users.Done()
-	_, err := plainSQL{db}.query(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE $1", nodeTag(node)+".%")
+	_, err := plainSQL{db}.query(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE $1 AND pid <> pg_backend_pid()", nodeTag(node)+".%")
 	return serverError("dbms.expel", err)
 }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"time"
 
 	"github.com/dbos-go/dbos/dbms"
 )
@@ -30,8 +31,27 @@ func (p plainSQL) query(ctx context.Context, sql string, args ...any) ([][]dbms.
 	return rows, err
 }
 
+// transactTries is how often a connection may turn out to be dead.
+const transactTries = 4
+
 // transact runs fn as one transaction at READ COMMITTED and without a record.
+// It may run again when the connection breaks, even in the commit: what it
+// does must be the same when it is done twice.
 func (db *DB) transact(ctx context.Context, fn func(executor) error) error {
+	for try := 1; ; try++ {
+		err := db.transactOnce(ctx, fn)
+		if !disconnected(err) || try == transactTries || ctx.Err() != nil {
+			return err
+		}
+		db.committed.reset()
+		select {
+		case <-ctx.Done():
+		case <-time.After(maxBackoff):
+		}
+	}
+}
+
+func (db *DB) transactOnce(ctx context.Context, fn func(executor) error) error {
 	l, err := db.committed.get(ctx)
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ type settings struct {
 	pooled      bool // behind a pooler in transaction mode
 	connections int
 	location    string // the URL as it may be shown
+	url         string // as it was given
 }
 
 // A historyMode is how changes are captured.
@@ -66,7 +67,7 @@ func parseURL(text string) (*settings, error) {
 		}
 	}
 	u.RawQuery = query.Encode()
-	s := &settings{schema: cmp.Or(own["dbos_schema"], defaultSchema)}
+	s := &settings{url: text, schema: cmp.Or(own["dbos_schema"], defaultSchema)}
 	if s.config, err = pgconn.ParseConfig(u.String()); err != nil {
 		return nil, bad("URL", "%w", err)
 	}

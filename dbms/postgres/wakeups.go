@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 type wakeups struct {
 	db      *DB
 	channel string
+	self    string // this handle; a process may have several
 
 	mu     sync.Mutex
 	topics map[string]struct{} // to be sent
@@ -57,7 +60,7 @@ const (
 
 func startWakeups(db *DB) *wakeups {
 	w := &wakeups{
-		db: db, channel: "dbos_" + db.settings.schema,
+		db: db, channel: "dbos_" + db.settings.schema, self: fmt.Sprintf("%016x", rand.Uint64()),
 		topics: map[string]struct{}{}, peers: map[string]time.Time{}, kick: make(chan struct{}, 1), listening: make(chan struct{}),
 	}
 	ctx, cancel := context.WithCancel(db.background)
@@ -150,7 +153,7 @@ func (w *wakeups) session(ctx context.Context) error {
 // receive takes a message.
 func (w *wakeups) receive(payload string) {
 	var m message
-	if err := json.Unmarshal([]byte(payload), &m); err != nil || m.Node == w.db.node {
+	if err := json.Unmarshal([]byte(payload), &m); err != nil || m.Node == w.self {
 		return
 	}
 	w.mu.Lock()
@@ -252,7 +255,7 @@ func (w *wakeups) deliver() {
 	w.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), maintainEvery)
 	defer cancel()
-	for _, m := range messages(w.db.node, greet, topics) {
+	for _, m := range messages(w.self, greet, topics) {
 		payload, err := json.Marshal(m)
 		if err != nil {
 			continue // strings always have a JSON form

@@ -218,3 +218,20 @@ func TestServerOfAnotherProcess(t *testing.T) {
 		t.Errorf("the child uses %s, error %v; want %s", out, err, s.Admin())
 	}
 }
+
+// TestPooler: the URL names the pooler, and the server for what does not go
+// through it.
+func TestPooler(t *testing.T) {
+	p, err := pgtest.SharedPooler()
+	if errors.Is(err, pgtest.ErrNoPooler) && os.Getenv("DBOS_TEST_REQUIRE") == "" {
+		t.Skip(err, abi.HintOf(err))
+	}
+	pgtest.Check(t, err)
+	u, err := url.Parse(p.URL("s", "dbos_history=triggers"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if q := u.Query(); q.Get("dbos_pooler") != "transaction" || q.Get("dbos_direct") != pgtest.Need(t).Admin() || q.Get("dbos_schema") != "s" {
+		t.Errorf("URL %s", u)
+	}
+}

@@ -30,9 +30,13 @@ func (s *Server) Addr() string {
 }
 
 // Via is URL with other addresses in the server's place, tried in this order:
-// of relays and poolers before it, or of several servers.
+// of relays and poolers before it, or of several servers. Without a schema it is
+// for programs that are not DBOS, as Admin.
 func (s *Server) Via(addresses []string, schema string, parameters ...string) string {
-	query := url.Values{"dbos_schema": {schema}, "sslmode": {"disable"}}
+	query := url.Values{"sslmode": {"disable"}}
+	if schema != "" {
+		query.Set("dbos_schema", schema)
+	}
 	u := url.URL{Scheme: "postgres", User: s.base.User, Host: strings.Join(addresses, ","), Path: s.base.Path}
 	u.RawQuery = with(query, parameters)
 	return u.String()

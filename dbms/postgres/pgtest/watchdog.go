@@ -20,7 +20,7 @@ const (
 // A watchdog is a process that outlives this one for a moment: when its input
 // ends, which it does when this process ends in any way, it stops the server and
 // removes the folder. In a session of its own it does not get the signals of
-// a terminal.
+// a terminal. It finds the server, or the pooler, by a file in the folder.
 type watchdog struct {
 	input io.WriteCloser
 	ended chan struct{}
@@ -31,7 +31,8 @@ type watchdog struct {
 // takes its children with it: they see that it has gone.
 const watchScript = `
 read -r nothing
-if pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null; then
+pid=$(cat "$1/data/postmaster.pid" "$1/pid" 2>/dev/null | head -n 1)
+if [ -n "$pid" ] && kill -QUIT "$pid" 2>/dev/null; then
 	tries=0
 	while kill -0 "$pid" 2>/dev/null; do
 		tries=$((tries + 1))
@@ -89,11 +90,20 @@ func sweep() {
 		if err != nil || time.Since(info.ModTime()) < staleAfter {
 			continue
 		}
-		pid, err := os.ReadFile(filepath.Join(dir, "data", "postmaster.pid"))
+		if !inUse(dir) {
+			os.RemoveAll(dir)
+		}
+	}
+}
+
+// inUse reports whether a server or a pooler runs in a folder.
+func inUse(dir string) bool {
+	for _, name := range []string{"data/postmaster.pid", "pid"} {
+		pid, err := os.ReadFile(filepath.Join(dir, name))
 		first, _, _ := strings.Cut(string(pid), "\n")
 		if err == nil && runs(first) {
-			continue
+			return true
 		}
-		os.RemoveAll(dir)
 	}
+	return false
 }
