@@ -55,10 +55,11 @@ var policy = []layer{
 	{dir: "dbms/dbmstest", level: "Level 2, the examiner and its list of engines",
 		imports:   []string{"dbms", "dbms/sqlite", "dbms/postgres", "dbms/postgres/pgtest", "abi"},
 		libraries: []string{"pgregory.net/rapid"}, testImports: engines, testsOnly: true},
+	{dir: "dbms/transfer", level: "Level 2, from one engine to another", imports: []string{"dbms", "abi"}, testImports: engines},
 
 	{dir: "service/*/...", level: "Level 3, a service", imports: []string{"dbms", "kernel", "abi"}, testImports: engines},
 
-	{dir: ".", level: "Level 4, the SDK", imports: []string{"service/*", "dbms", "dbms/sqlite", "kernel", "abi"},
+	{dir: ".", level: "Level 4, the SDK", imports: []string{"service/*", "dbms", "dbms/sqlite", "dbms/postgres", "dbms/transfer", "kernel", "abi"},
 		libraries: []string{"github.com/google/uuid"}, testImports: engines},
 	{dir: "examples/*/...", level: "Level 4, an application", imports: []string{".", "server", "dbms", "abi"},
 		libraries: []string{"github.com/schollz/progressbar"}},

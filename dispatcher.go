@@ -17,8 +17,9 @@ const dispatchBatch = 500
 // until a commit says that there may be one, a slot becomes free, or the next
 // waiting task is due: it never polls.
 func (s *System) dispatch() {
-	w := s.db.Watch(sched.Ready)
+	w, queues := s.db.Watch(sched.Ready), s.db.Watch(sched.Queues)
 	defer w.Close()
+	defer queues.Close()
 	recovering := true
 	for s.ctx.Err() == nil {
 		if recovering {
@@ -34,13 +35,13 @@ func (s *System) dispatch() {
 		if more || recovering {
 			continue
 		}
-		s.doze(w, rest)
+		s.doze(w, queues, rest)
 	}
 }
 
 // doze waits for a reason to dispatch, at most so long (nil for as long as it
 // takes).
-func (s *System) doze(w dbms.Watcher, rest *time.Duration) {
+func (s *System) doze(ready, queues dbms.Watcher, rest *time.Duration) {
 	var timer <-chan time.Time
 	if rest != nil {
 		// Not longer than a minute, because the database's clock may be set.
@@ -49,7 +50,9 @@ func (s *System) doze(w dbms.Watcher, rest *time.Duration) {
 		timer = t.C
 	}
 	select {
-	case <-w.C():
+	case <-ready.C():
+	case <-queues.C():
+		s.tasks.Refresh()
 	case <-timer:
 	case <-s.freed:
 	case <-s.registered:
@@ -57,10 +60,17 @@ func (s *System) doze(w dbms.Watcher, rest *time.Duration) {
 	}
 }
 
-// round wakes what is due and claims what is queued. rest is the time until
-// the next waiting task is due, nil if there is none; more says that another
-// round has work.
+// round claims what is queued, and, if nobody else does (see beat), wakes what
+// is due. rest is the time until there may be something to do, nil if that takes
+// a reason to wake up; more says that another round has work.
 func (s *System) round() (rest *time.Duration, more bool, err error) {
+	if s.tasks.Shared() {
+		more, again, err := s.claim()
+		if more && again > 0 {
+			return &again, false, err
+		}
+		return nil, more, err
+	}
 	queued, due := false, false
 	err = s.db.View(s.ctx, func(tx dbms.Tx) error {
 		var at *time.Time
@@ -80,7 +90,7 @@ func (s *System) round() (rest *time.Duration, more bool, err error) {
 		}
 		more = woken > 0
 	}
-	full, err := s.claim()
+	full, _, err := s.claim()
 	return rest, more || full, err
 }
 
@@ -94,30 +104,24 @@ func (s *System) wake() (n int64, err error) {
 	return n, err
 }
 
-// claim takes as many queued tasks as there are free slots. It reports
-// whether there may be more.
-func (s *System) claim() (more bool, err error) {
+// claim takes as many queued tasks as there are free slots. more says that
+// there may be more, at once or (again) after so long.
+func (s *System) claim() (more bool, again time.Duration, err error) {
 	names, slots := s.reserve()
 	if slots == 0 {
-		return false, nil
+		return false, 0, nil
 	}
-	var tasks []sched.Task
 	cancels := s.cancels.Load()
-	_, err = s.db.Update(s.ctx, s.call("sched.claim", abi.System), func(tx dbms.Tx) error {
-		var err error
-		tasks, err = s.tasks.Claim(tx, s.worker, names, slots)
-		return err
-	})
+	tasks, more, again, err := s.tasks.Take(s.ctx, s.call("sched.claim", abi.System), *s.worker.Load(), names, slots)
 	if err != nil {
-		tasks = nil
+		s.astray(err)
+		tasks, more = nil, false
 	}
-	for range slots - len(tasks) {
-		s.freeSlot()
-	}
+	s.freeSlots(slots - len(tasks))
 	for i := range tasks {
 		s.execute(&tasks[i], true, cancels)
 	}
-	return len(tasks) == slots, err
+	return more, again, err
 }
 
 // reserve takes slots for a claim and lists the workflows that can be
@@ -140,14 +144,12 @@ func (s *System) reserve() (names []string, slots int) {
 // recover queues tasks of dead workers. It reports whether there may be more.
 func (s *System) recover() bool {
 	var n int64
-	_, err := s.db.Update(s.ctx, s.call("sched.recover", abi.System), func(tx dbms.Tx) error {
+	err := s.tasks.Alone(s.ctx, s.call("sched.recover", abi.System), func(tx dbms.Tx) error {
 		var err error
-		if n, err = s.tasks.Recover(tx, s.worker, dispatchBatch); err != nil || n == 0 {
+		if n, err = s.tasks.Recover(tx, *s.worker.Load(), dispatchBatch); err != nil || n == 0 {
 			return err
 		}
-		poison := abi.Errorf("dbos.recover", abi.Exhausted, "run", "its process died more than %d times while it ran", s.options.recoveries).
-			WithHint("find out why, then resume it")
-		return s.tasks.Condemn(tx, s.options.recoveries, s.errors.store(poison))
+		return s.condemn(tx)
 	})
 	if err != nil && s.ctx.Err() == nil {
 		s.log.Warn("recovery failed; trying again", "error", err)
@@ -158,6 +160,13 @@ func (s *System) recover() bool {
 		return true
 	}
 	return n == dispatchBatch
+}
+
+// condemn fails the tasks that took their processes down too often.
+func (s *System) condemn(tx dbms.Tx) error {
+	poison := abi.Errorf("dbos.recover", abi.Exhausted, "run", "its process died more than %d times while it ran", s.options.recoveries).
+		WithHint("find out why, then resume it")
+	return s.tasks.Condemn(tx, s.options.recoveries, s.errors.store(poison))
 }
 
 // watchCancelled is the goroutine that makes cancellations reach the runs
@@ -179,24 +188,57 @@ func (s *System) watchCancelled() {
 	}
 }
 
-// cancelLocal ends the executions whose tasks are no longer theirs.
-func (s *System) cancelLocal() error {
+// local returns the executions of this process.
+func (s *System) local() []*execution {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	executions := make([]*execution, 0, len(s.running))
 	for _, e := range s.running {
 		executions = append(executions, e)
 	}
-	s.mu.Unlock()
+	return executions
+}
+
+// cancelLocal ends the executions whose tasks are no longer theirs.
+func (s *System) cancelLocal() error {
+	executions := s.local()
+	if len(executions) == 0 {
+		return nil
+	}
 	return s.db.View(s.ctx, func(tx dbms.Tx) error {
+		holds, err := s.holds(tx)
+		if err != nil {
+			return err
+		}
 		for _, e := range executions {
-			t, err := s.tasks.Get(tx, e.task.ID)
+			held, err := holds(e.lease())
 			if err != nil {
 				return err
 			}
-			if t.State != sched.Running || t.Epoch != e.task.Epoch {
+			if !held {
 				e.cancel(abi.Errorf("dbos.run", abi.Canceled, "run "+e.task.ID, "it was cancelled: %w", context.Canceled))
 			}
 		}
 		return nil
 	})
+}
+
+// holds returns a function that reports whether a lease holds.
+func (s *System) holds(tx dbms.Tx) (func(sched.Lease) (bool, error), error) {
+	if !s.tasks.Shared() {
+		return func(l sched.Lease) (bool, error) {
+			t, err := s.tasks.Get(tx, l.ID)
+			return err == nil && t.State == sched.Running && t.Epoch == l.Epoch, err
+		}, nil
+	}
+	// One statement for all of them, and for nobody else's.
+	list, err := s.tasks.Strays(tx, *s.worker.Load())
+	if err != nil {
+		return nil, err
+	}
+	held := map[sched.Lease]bool{}
+	for _, l := range list {
+		held[l] = true
+	}
+	return func(l sched.Lease) (bool, error) { return held[l], nil }, nil
 }

@@ -50,11 +50,11 @@ func (s *System) takeSlot() bool {
 	return true
 }
 
-func (s *System) freeSlot() {
+func (s *System) freeSlots(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.slots++
-	if s.starved {
+	s.slots += n
+	if s.starved && n > 0 {
 		s.starved = false
 		select {
 		case s.freed <- struct{}{}:
@@ -92,9 +92,9 @@ func (e *execution) forget() {
 		delete(s.running, e.task.ID)
 	}
 	s.mu.Unlock()
+	close(e.done) // before the context ends: see finished
 	e.cancel(nil)
-	close(e.done)
-	s.freeSlot()
+	s.freeSlots(1)
 	s.executions.Done()
 }
 
@@ -154,14 +154,12 @@ func (e *execution) prepare(replay bool) error {
 	if !replay {
 		return nil
 	}
-	var err error
-	e.persist(func() error {
-		return e.sys.db.View(e.ctx, func(tx dbms.Tx) error {
+	return e.persist(func() error {
+		return e.sys.db.View(e.ctx, func(tx dbms.Tx) (err error) {
 			e.journal, err = e.sys.journal.Journal(tx, e.task.ID)
 			return err
 		})
 	})
-	return nil
 }
 
 // conclude records the outcome.
@@ -175,13 +173,8 @@ func (e *execution) conclude(output string, err error) {
 	}
 	// Not under the run's own context: an outcome that was reached counts.
 	recorded := e.retry(context.WithoutCancel(e.ctx), func(ctx context.Context) error {
-		_, err := e.sys.db.Update(ctx, e.call("sched.finish", 0), func(tx dbms.Tx) error {
-			if e.task.Queue != "" {
-				tx.Notify(sched.Ready) // the queue has room again
-			}
-			return e.sys.tasks.Finish(tx, e.lease(), state, out, failure)
-		})
-		return err
+		o := sched.Outcome{State: state, Output: out, Failure: failure}
+		return e.sys.tasks.Conclude(ctx, e.call("sched.finish", 0), e.lease(), o, e.task.Limited)
 	})
 	if recorded != nil {
 		e.sys.log.Info("outcome dropped", "run", e.task.ID, "reason", recorded)
@@ -190,7 +183,9 @@ func (e *execution) conclude(output string, err error) {
 	e.final, e.output = true, output
 	if failure != nil {
 		e.failure = e.sys.errors.load(*failure)
+		return
 	}
+	e.sys.outcomes.add(e.task.ID, e.codec, output)
 }
 
 func (e *execution) lease() sched.Lease { return sched.Lease{ID: e.task.ID, Epoch: e.task.Epoch} }
@@ -247,31 +242,60 @@ func (e *execution) retry(ctx context.Context, fn func(context.Context) error) e
 }
 
 // transient reports whether an error is the engine's, not the program's, and
-// may pass: no connection, or a full disk.
+// may pass: no connection, or a full disk. After a commit whose outcome is not
+// known, whatever is repeated must recognise what it has done already.
 func transient(err error) bool {
 	e, ok := errors.AsType[*abi.Error](err)
-	if !ok || e.Kind != abi.Unavailable && e.Kind != abi.Exhausted {
+	if !ok || e.Kind != abi.Unavailable && e.Kind != abi.Exhausted && e.Kind != abi.Unknown {
 		return false
 	}
 	layer, _, _ := strings.Cut(e.Op, ".")
-	return layer == "sqlite" || layer == "dbms"
+	return layer == "sqlite" || layer == "postgres" || layer == "dbms"
 }
 
-// commit records a finished step in one transaction with what fn does. ctx is
-// the run's, or, for work that is done and only needs to be recorded, one
-// that its end does not cancel.
+// commit records a finished step in one transaction with what fn does, which
+// is the application's. ctx is the run's.
 func (e *execution) commit(ctx context.Context, step *workflow.Step, fn func(tx dbms.Tx) error) error {
-	return e.persist(func() error {
+	return e.recorded(step, func() error {
 		_, err := e.sys.db.Update(ctx, e.call(e.procedure(step), step.Seq), func(tx dbms.Tx) error {
-			if fn != nil {
-				if err := fn(tx); err != nil {
-					return err
-				}
+			if err := fn(tx); err != nil {
+				return err
 			}
 			return e.record(tx, step)
 		})
 		return err
 	})
+}
+
+// commitOwn is commit with an fn of the services' own procedures.
+func (e *execution) commitOwn(step *workflow.Step, fn func(tx dbms.Tx) error) error {
+	return e.recorded(step, func() error {
+		return e.sys.tasks.Alone(e.ctx, e.call(e.procedure(step), step.Seq), func(tx dbms.Tx) error {
+			if err := fn(tx); err != nil {
+				return err
+			}
+			return e.record(tx, step)
+		})
+	})
+}
+
+// commitStep records a finished step and nothing else. Its work is done: the
+// end of the run's context does not stop the recording.
+func (e *execution) commitStep(step *workflow.Step) error {
+	return e.recorded(step, func() error {
+		return e.sys.journal.RecordAlone(context.WithoutCancel(e.ctx), e.call(e.procedure(step), step.Seq), e.task.ID, e.task.Epoch, step)
+	})
+}
+
+// recorded persists a step by fn. If an earlier try, whose outcome was not
+// known, did it already, the step becomes what that one has recorded.
+func (e *execution) recorded(step *workflow.Step, fn func() error) error {
+	err := e.persist(fn)
+	if before, ok := errors.AsType[*workflow.RecordedError](err); ok {
+		*step = before.Step
+		return nil
+	}
+	return err
 }
 
 func (e *execution) record(tx dbms.Tx, step *workflow.Step) error {

@@ -3,6 +3,7 @@ package dbos
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/dbos-go/dbos/abi"
@@ -74,20 +75,21 @@ type EventInfo struct {
 
 // Runs returns the selected runs, the newest first.
 func (s *System) Runs(ctx context.Context, f Filter) ([]RunInfo, error) {
-	states := f.States
-	for i, state := range states {
-		if state == Interrupted {
-			states = append(append([]State{}, states[:i]...), append(states[i+1:], Running)...)
-			break
-		}
+	states := slices.Clone(f.States)
+	if i := slices.Index(states, Interrupted); i >= 0 {
+		states[i] = Running // so it is stored
 	}
 	var list []RunInfo
 	err := s.db.View(ctx, func(tx dbms.Tx) error {
+		list = nil
 		tasks, err := s.tasks.List(tx, sched.Filter{
 			Live: f.Live, States: states, Name: f.Workflow, Queue: f.Queue, Parent: f.Parent, Since: f.Since, Limit: f.Limit,
 		})
 		for i := range tasks {
-			list = append(list, s.info(&tasks[i]))
+			info := s.info(&tasks[i])
+			if len(f.States) == 0 || slices.Contains(f.States, info.State) {
+				list = append(list, info)
+			}
 		}
 		return err
 	})
@@ -117,10 +119,18 @@ func (s *System) info(t *sched.Task) RunInfo {
 	if t.Error != nil {
 		info.Error = s.errors.load(*t.Error)
 	}
-	if t.State == Running && info.Node != s.worker {
-		info.State = Interrupted // the database has one owner, and that is us
+	if t.State == Running && !s.held(t) {
+		info.State = Interrupted
 	}
 	return info
+}
+
+// held reports whether somebody executes a running task.
+func (s *System) held(t *sched.Task) bool {
+	if t.Held != nil {
+		return *t.Held
+	}
+	return t.Worker != nil && *t.Worker == *s.worker.Load() // the database has one owner, and that is us
 }
 
 // payload returns a stored value as JSON: of another codec a string in
@@ -140,6 +150,7 @@ func payload(codec string, text *string) json.RawMessage {
 func (s *System) Journal(ctx context.Context, id string) ([]StepInfo, error) {
 	var list []StepInfo
 	err := s.db.View(ctx, func(tx dbms.Tx) error {
+		list = nil
 		t, err := s.tasks.Get(tx, id)
 		if err != nil {
 			return err
@@ -176,6 +187,7 @@ func (s *System) stepInfo(codec string, step *workflow.Step) StepInfo {
 func (s *System) Events(ctx context.Context, id string) ([]EventInfo, error) {
 	var list []EventInfo
 	err := s.db.View(ctx, func(tx dbms.Tx) error {
+		list = nil
 		t, err := s.tasks.Get(tx, id)
 		if err != nil {
 			return err
@@ -194,11 +206,10 @@ func (s *System) Events(ctx context.Context, id string) ([]EventInfo, error) {
 // Cancelling a cancelled run does nothing; of a run that has finished
 // otherwise the error is of kind abi.Conflict.
 func (s *System) Cancel(ctx context.Context, id string) error {
-	_, err := s.db.Update(ctx, s.call("sched.cancel", s.principal(ctx)), func(tx dbms.Tx) error {
+	return s.tasks.Alone(ctx, s.call("sched.cancel", s.principal(ctx)), func(tx dbms.Tx) error {
 		cause := abi.Errorf("dbos.cancel", abi.Canceled, "run "+id, "it was cancelled by %s: %w", s.principal(ctx), context.Canceled)
 		return s.tasks.Cancel(tx, id, s.errors.store(cause))
 	})
-	return err
 }
 
 // Resume continues a cancelled or failed run from its journal: recorded steps

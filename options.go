@@ -22,6 +22,7 @@ type options struct {
 	codec      Codec
 	principal  abi.Principal
 	recoveries int
+	lease      time.Duration
 }
 
 func defaults() options {
@@ -31,6 +32,7 @@ func defaults() options {
 		maxRuns:    DefaultMaxRuns,
 		codec:      jsonCodec{},
 		recoveries: DefaultMaxRecoveries,
+		lease:      DefaultLease,
 	}
 }
 
@@ -41,6 +43,12 @@ const (
 	// DefaultMaxRecoveries is how often a run may take its process down
 	// unless MaxRecoveries says otherwise.
 	DefaultMaxRecoveries = 100
+	// DefaultLease is how long a process may be silent before others take
+	// its runs over, unless Lease says otherwise.
+	DefaultLease = 3 * time.Second
+	// MinLease and MaxLease bound Lease.
+	MinLease = 300 * time.Millisecond
+	MaxLease = 24 * time.Hour
 )
 
 // App names the application, which owns its migrations; the default is "app".
@@ -81,6 +89,12 @@ func MaxRuns(n int) Option { return func(o *options) { o.maxRuns = n } }
 // before it is failed, lest it take down one process after the other.
 func MaxRecoveries(n int) Option { return func(o *options) { o.recoveries = n } }
 
+// Lease says how long this process may be silent before others take its runs
+// over, on a database that many machines share. It is heard three times as
+// often. Shorter leases make recovery faster and false alarms likelier: a
+// process that was only slow then repeats the steps that it was in.
+func Lease(d time.Duration) Option { return func(o *options) { o.lease = d } }
+
 // Version names the application's version, which is recorded with each run.
 func Version(v string) Option { return func(o *options) { o.version = v } }
 
@@ -102,6 +116,9 @@ func (o *options) check() error {
 	}
 	if o.recoveries < 0 {
 		return abi.Errorf("dbos.open", abi.Invalid, "option MaxRecoveries", "%d is negative", o.recoveries)
+	}
+	if o.lease < MinLease || o.lease > MaxLease {
+		return abi.Errorf("dbos.open", abi.Invalid, "option Lease", "%v is outside %v to %v", o.lease, MinLease, MaxLease)
 	}
 	if o.codec == nil || o.logger == nil {
 		return abi.Errorf("dbos.open", abi.Invalid, "options", "a nil codec or logger")

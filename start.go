@@ -2,6 +2,7 @@ package dbos
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -48,16 +49,22 @@ func (d *Definition[In, Out]) Start(ctx context.Context, in In, opts ...StartOpt
 	if err := d.sys.Launch(ctx); err != nil {
 		return nil, err
 	}
-	var id string
+	run := &Run[Out]{sys: d.sys}
 	if parent := executionOf(ctx); parent != nil {
-		id, err = parent.startChild(d.def.name, input, opts)
+		run.id, err = parent.startChild(d.def.name, input, opts)
 	} else {
-		id, err = d.sys.start(ctx, d.def.name, input, opts, true)
+		var t *sched.Task
+		if t, err = d.sys.start(ctx, d.def.name, input, opts, true); err == nil {
+			run.id = t.ID
+			if t.State == sched.Queued {
+				run.queued = time.Now()
+			}
+		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &Run[Out]{sys: d.sys, id: id}, nil
+	return run, nil
 }
 
 // StartIn queues a run inside a transaction: it starts if and only if the
@@ -74,7 +81,7 @@ func (d *Definition[In, Out]) StartIn(tx *Tx, in In, opts ...StartOption) (*Run[
 	if tx.run != nil {
 		t.Parent = &tx.run.task.ID
 	}
-	if err := d.sys.submit(tx.tx, t); err != nil {
+	if _, err := d.sys.submit(tx.tx, t); err != nil {
 		return nil, err
 	}
 	return &Run[Out]{sys: d.sys, id: t.ID}, nil
@@ -91,7 +98,11 @@ func (s *System) StartNamed(ctx context.Context, name string, input []byte, opts
 	if err != nil {
 		return "", err
 	}
-	return s.start(ctx, name, text, opts, false)
+	t, err := s.start(ctx, name, text, opts, false)
+	if err != nil {
+		return "", err
+	}
+	return t.ID, nil
 }
 
 // task makes the row of a new run.
@@ -117,57 +128,94 @@ func (s *System) task(name, input string, p abi.Principal, opts []StartOption) (
 }
 
 // start records a run and, if it may be executed here and now, executes it.
-func (s *System) start(ctx context.Context, name, input string, opts []StartOption, here bool) (string, error) {
+func (s *System) start(ctx context.Context, name, input string, opts []StartOption, here bool) (*sched.Task, error) {
 	t, err := s.task(name, input, s.principal(ctx), opts)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	if here && t.Queue == "" && s.takeSlot() {
-		t.Worker = &s.worker
+	slot := here && t.Queue == "" && s.takeSlot()
+	if slot {
+		t.Worker = s.worker.Load()
 	}
 	cancels := s.cancels.Load()
-	_, err = s.db.Update(ctx, s.call("sched.submit", t.Principal), func(tx dbms.Tx) error {
-		return s.submit(tx, t)
-	})
-	s.begin(t, cancels, err)
-	return t.ID, err
+	ours, err := s.enter(ctx, t)
+	s.begin(t, slot, ours, cancels)
+	return t, err
 }
 
-// submit adds the task, or finds that it is there already.
-func (s *System) submit(tx dbms.Tx, t *sched.Task) error {
+// enter submits a task in a transaction of its own. ours says that this
+// process must execute it.
+func (s *System) enter(ctx context.Context, t *sched.Task) (ours bool, err error) {
+	unknown := false
+	for {
+		added, err := s.tasks.Enter(ctx, s.call("sched.submit", t.Principal), t)
+		switch {
+		case err == nil && added:
+			return t.Worker != nil, nil
+		case err == nil:
+			var old *sched.Task
+			err = s.db.View(ctx, func(tx dbms.Tx) (err error) {
+				old, err = s.tasks.Get(tx, t.ID)
+				return err
+			})
+			if err == nil && unknown && sched.Entered(t, old) {
+				t.State, t.Epoch, t.Attempt = sched.Running, 1, 1
+				return true, nil
+			}
+			if err == nil {
+				err = compare(t, old)
+			}
+		}
+		if abi.KindOf(err) != abi.Unknown || ctx.Err() != nil {
+			if unknown {
+				s.astray(err)
+			}
+			return false, err
+		}
+		unknown = true
+		s.astray(err)
+	}
+}
+
+// submit adds the task, or finds that it is there already. ours says that
+// this process must execute it once the transaction has committed.
+func (s *System) submit(tx dbms.Tx, t *sched.Task) (ours bool, err error) {
 	added, err := s.tasks.Submit(tx, t)
 	if err != nil || added {
-		return err
+		return t.Worker != nil, err
 	}
 	old, err := s.tasks.Get(tx, t.ID)
 	if err != nil {
-		return err
+		return false, err
 	}
+	return false, compare(t, old)
+}
+
+// compare returns an error unless the task that is there is the same run.
+func compare(t, old *sched.Task) error {
 	if old.Name != t.Name || old.Input != t.Input || old.Codec != t.Codec {
 		return abi.Errorf("dbos.start", abi.Exists, "run "+t.ID, "it is a run of workflow %s with another input", old.Name).
 			WithHint("give each run an ID of its own")
 	}
-	t.Epoch = 0 // somebody else's
 	return nil
 }
 
-// begin executes a task that was submitted as this worker's, or frees its
-// slot if it was not.
-func (s *System) begin(t *sched.Task, cancels uint64, err error) {
+// begin executes a task that was submitted as this worker's in a slot that was
+// taken for it, or frees the slot.
+func (s *System) begin(t *sched.Task, slot, ours bool, cancels uint64) {
 	switch {
-	case t.Worker == nil:
-	case err != nil || t.Epoch == 0:
-		s.freeSlot()
-	default:
+	case ours:
 		s.execute(t, false, cancels)
+	case slot:
+		s.freeSlots(1)
 	}
 }
 
 // startChild is Start with a workflow's context.
 func (e *execution) startChild(name, input string, opts []StartOption) (string, error) {
 	step, recorded := e.next(workflow.Start, name, digest(input))
+	var id string
 	if recorded {
-		var id string
 		return id, replay(e, step, &id)
 	}
 	s := e.sys
@@ -176,16 +224,34 @@ func (e *execution) startChild(name, input string, opts []StartOption) (string, 
 		return "", err
 	}
 	t.Parent = &e.task.ID
-	if t.Queue == "" && s.takeSlot() {
-		t.Worker = &s.worker
-	}
 	output, err := encode(e.codec, "child", t.ID)
 	if err != nil {
 		return "", err
 	}
 	step.Output = &output
+	slot := t.Queue == "" && s.takeSlot()
 	cancels := s.cancels.Load()
-	err = e.commit(e.ctx, step, func(tx dbms.Tx) error { return s.submit(tx, t) })
-	s.begin(t, cancels, err)
-	return t.ID, err
+	ours, done := false, false
+	defer func() { // also when the run must leave
+		if ours && !done {
+			s.astray(errUnknownChild)
+		}
+		s.begin(t, slot, ours && done, cancels)
+	}()
+	err = e.commitOwn(step, func(tx dbms.Tx) (err error) {
+		if t.Worker = nil; slot {
+			t.Worker = s.worker.Load()
+		}
+		ours, err = s.submit(tx, t)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	done = step.Output == &output // and not recorded by an earlier try
+	return id, replay(e, step, &id)
 }
+
+// errUnknownChild says that a child may be this worker's, by an earlier try
+// whose outcome was not known.
+var errUnknownChild = abi.Errorf("dbos.start", abi.Unknown, "child", "an earlier try may have started it")

@@ -178,7 +178,7 @@ func outcome[T any](e *execution, step *workflow.Step, value T, err error) (T, e
 	if err != nil {
 		step.Error = new(e.sys.errors.store(err))
 	}
-	if err := e.commit(context.WithoutCancel(e.ctx), step, nil); err != nil {
+	if err := e.commitStep(step); err != nil {
 		return recorded, err
 	}
 	return recorded, replay(e, step, &recorded)

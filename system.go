@@ -12,6 +12,7 @@ import (
 
 	"github.com/dbos-go/dbos/abi"
 	"github.com/dbos-go/dbos/dbms"
+	"github.com/dbos-go/dbos/dbms/postgres"
 	"github.com/dbos-go/dbos/dbms/sqlite"
 	"github.com/dbos-go/dbos/service/sched"
 	"github.com/dbos-go/dbos/service/workflow"
@@ -26,7 +27,7 @@ type System struct {
 	options options
 	errors  *errorRegistry
 	log     *slog.Logger
-	worker  string // this process, as the owner of leases
+	worker  atomic.Pointer[string] // this process, as the owner of leases
 	opened  time.Time
 
 	// ctx ends when the system closes; every execution's context is its
@@ -37,6 +38,7 @@ type System struct {
 	mu          sync.Mutex
 	definitions map[string]*definition
 	running     map[string]*execution
+	outcomes    outcomes
 	slots       int  // free ones
 	starved     bool // the dispatcher waits for a slot
 	launched    bool
@@ -45,6 +47,7 @@ type System struct {
 	registered  chan struct{} // a workflow was registered after Launch
 	cancels     atomic.Uint64 // how often cancelled runs were looked for
 	recheck     chan struct{} // they must be looked for again
+	heart       heart         // on a database that many machines share
 	executions  sync.WaitGroup
 	background  sync.WaitGroup
 	closed      func() error
@@ -56,6 +59,7 @@ var errClosing = abi.Errorf("dbos.close", abi.Closed, "system", "it is closing")
 // Open opens the system at a URL and brings its tables up to date:
 //
 //	file:DIR or DIR  an embedded database in a directory, made if need be
+//	postgres://…     a PostgreSQL database, which any number of processes share
 //
 // Register all workflows, then call Launch, or start one.
 func Open(ctx context.Context, url string, opts ...Option) (*System, error) {
@@ -87,13 +91,23 @@ func openDB(ctx context.Context, url string, o dbms.Options) (dbms.DB, error) {
 	case url == "":
 		return nil, abi.Errorf("dbos.open", abi.Invalid, "URL", "it is empty").
 			WithHint("name a directory, such as file:dbos-data")
+	case found && (scheme == "postgres" || scheme == "postgresql"):
+		return opened(postgres.Open(ctx, url, o))
 	case found && scheme == "file":
-		return sqlite.Open(ctx, strings.TrimPrefix(rest, "//"), o)
+		return opened(sqlite.Open(ctx, strings.TrimPrefix(rest, "//"), o))
 	case found && strings.HasPrefix(rest, "//"):
 		return nil, abi.Errorf("dbos.open", abi.Unsupported, "URL scheme "+scheme, "no engine has it").
-			WithHint("use file:DIR")
+			WithHint("use file:DIR or postgres://…")
 	}
-	return sqlite.Open(ctx, url, o)
+	return opened(sqlite.Open(ctx, url, o))
+}
+
+// opened returns an engine as a dbms.DB, and none as nil.
+func opened[T dbms.DB](db T, err error) (dbms.DB, error) {
+	if err != nil {
+		return nil, err
+	}
+	return db, nil
 }
 
 func osUser() abi.Principal {
@@ -106,10 +120,12 @@ func osUser() abi.Principal {
 func newSystem(ctx context.Context, db dbms.DB, o options) (*System, error) {
 	s := &System{
 		db: db, options: o, errors: newErrorRegistry(), log: o.logger,
-		worker: db.Status().Node, opened: time.Now(),
+		opened:      time.Now(),
 		definitions: map[string]*definition{}, running: map[string]*execution{},
 		slots: o.maxRuns, freed: make(chan struct{}, 1), registered: make(chan struct{}, 1), recheck: make(chan struct{}, 1),
 	}
+	s.worker.Store(new(db.Status().Node))
+	s.heart.init()
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	s.closed = sync.OnceValue(s.close)
 	var err error
@@ -147,7 +163,7 @@ func (s *System) Launch(ctx context.Context) error {
 		return nil
 	}
 	_, err := s.db.Update(ctx, s.call("sched.register", abi.System), func(tx dbms.Tx) error {
-		return s.tasks.Register(tx, s.worker)
+		return s.tasks.Register(tx, *s.worker.Load(), s.options.lease)
 	})
 	if err != nil {
 		return err
@@ -155,6 +171,9 @@ func (s *System) Launch(ctx context.Context) error {
 	s.launched = true
 	s.background.Go(s.dispatch)
 	s.background.Go(s.watchCancelled)
+	if s.tasks.Shared() {
+		s.background.Go(s.beat)
+	}
 	return nil
 }
 
@@ -191,7 +210,7 @@ func (s *System) close() error {
 	case <-ended:
 		if launched {
 			_, err = s.db.Update(context.Background(), s.call("sched.retire", abi.System), func(tx dbms.Tx) error {
-				return s.tasks.Retire(tx, s.worker)
+				return s.tasks.Retire(tx, *s.worker.Load())
 			})
 		}
 	case <-time.After(closeGrace):

@@ -2,6 +2,7 @@ package dbos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -57,8 +58,8 @@ func (e *execution) until(t time.Time) (rest time.Duration, err error) {
 // fallAsleep records the time of waking. A long sleeper it also parks, in the
 // same transaction; then it does not return.
 func (e *execution) fallAsleep(step *workflow.Step, d time.Duration) error {
-	err := e.persist(func() error {
-		_, err := e.sys.db.Update(e.ctx, e.call(e.procedure(step), step.Seq), func(tx dbms.Tx) error {
+	err := e.recorded(step, func() error {
+		return e.sys.tasks.Alone(e.ctx, e.call(e.procedure(step), step.Seq), func(tx dbms.Tx) error {
 			wake := tx.Now().Add(d)
 			output, err := encode(e.codec, "time", wake)
 			if err != nil {
@@ -70,9 +71,9 @@ func (e *execution) fallAsleep(step *workflow.Step, d time.Duration) error {
 			}
 			return e.sys.tasks.Park(tx, e.lease(), &wake, "")
 		})
-		return err
 	})
 	if err == nil && d > linger {
+		e.sys.heart.fallsDue(d)
 		e.leave()
 	}
 	return err
@@ -81,21 +82,40 @@ func (e *execution) fallAsleep(step *workflow.Step, d time.Duration) error {
 // never is a wait that only its time ends.
 func never(dbms.Tx) (bool, error) { return false, nil }
 
+// errOver rolls a transaction back that would park a run whose wait is over.
+var errOver = errors.New("the wait is over")
+
 // park ends the execution until a time or until there is news of another run,
 // unless ready finds that the wait is over. It returns only in that case.
 func (e *execution) park(until *time.Time, on string, ready func(tx dbms.Tx) (bool, error)) error {
-	over := false
+	var rest time.Duration
 	err := e.persist(func() error {
-		_, err := e.sys.db.Update(e.ctx, e.call("sched.park", e.seq), func(tx dbms.Tx) error {
-			var err error
-			if over, err = ready(tx); err != nil || over {
+		return e.sys.tasks.Alone(e.ctx, e.call("sched.park", e.seq), func(tx dbms.Tx) error {
+			if on != "" {
+				if err := e.sys.tasks.Await(tx, on); err != nil {
+					return err
+				}
+			}
+			over, err := ready(tx)
+			if err != nil {
 				return err
+			}
+			if over {
+				return errOver
+			}
+			if until != nil {
+				rest = until.Sub(tx.Now())
 			}
 			return e.sys.tasks.Park(tx, e.lease(), until, on)
 		})
-		return err
 	})
-	if err == nil && !over {
+	if errors.Is(err, errOver) {
+		return nil
+	}
+	if err == nil {
+		if until != nil {
+			e.sys.heart.fallsDue(rest)
+		}
 		e.leave()
 	}
 	return err
@@ -122,9 +142,18 @@ func (e *execution) await(on string, wait func(context.Context) error, ready fun
 func (s *System) await(ctx context.Context, on string, ready func(tx dbms.Tx) (bool, error)) error {
 	w := s.db.Watch(sched.NewsOf(on))
 	defer w.Close()
+	return s.awaitNews(ctx, w, on, func() (bool, error) { return false, nil }, ready)
+}
+
+// awaitNews waits until here, which does not ask the database, or ready says
+// that the wait is over.
+func (s *System) awaitNews(ctx context.Context, w dbms.Watcher, on string, here func() (bool, error), ready func(tx dbms.Tx) (bool, error)) error {
 	for {
-		over := false
-		err := s.db.View(ctx, func(tx dbms.Tx) error {
+		over, err := here()
+		if err != nil || over {
+			return err
+		}
+		err = s.db.View(ctx, func(tx dbms.Tx) error {
 			var err error
 			over, err = ready(tx)
 			return err
@@ -154,12 +183,12 @@ func SetEvent(ctx Context, key string, value any) error {
 	if recorded {
 		return nil
 	}
-	return e.commit(e.ctx, step, func(tx dbms.Tx) error {
-		if err := e.sys.journal.Publish(tx, e.task.ID, key, text); err != nil {
-			return err
-		}
+	return e.commitOwn(step, func(tx dbms.Tx) error {
 		awaited, err := e.sys.tasks.Awaited(tx, e.task.ID)
 		if err != nil {
+			return err
+		}
+		if err := e.sys.journal.Publish(tx, e.task.ID, key, text); err != nil {
 			return err
 		}
 		return e.sys.tasks.News(tx, e.task.ID, awaited)

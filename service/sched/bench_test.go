@@ -35,7 +35,7 @@ func BenchmarkLife(b *testing.B) {
 						if _, err := s.Submit(tx, &sched.Task{ID: id, Name: "job", Codec: "json", Input: "1", Worker: new("w")}); err != nil {
 							return err
 						}
-						if err := s.Finish(tx, sched.Lease{ID: id, Epoch: 1}, sched.Succeeded, new("1"), nil); err != nil {
+						if err := s.Finish(tx, sched.Lease{ID: id, Epoch: 1}, sched.Outcome{State: sched.Succeeded, Output: new("1")}); err != nil {
 							return err
 						}
 					}

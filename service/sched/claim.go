@@ -13,6 +13,10 @@ import (
 // first tasks of no queue, then queue by queue within the queues' limits, in
 // each by priority and then in order of arrival.
 func (s *Service) Claim(tx dbms.Tx, worker string, names []string, limit int) ([]Task, error) {
+	if s.shared != nil {
+		tasks, _, err := s.claimShared(tx, worker, names, limit, true)
+		return tasks, err
+	}
 	list, err := json.Marshal(names)
 	if err != nil {
 		return nil, err
@@ -34,6 +38,9 @@ func (s *Service) Claim(tx dbms.Tx, worker string, names []string, limit int) ([
 		if err != nil {
 			return nil, err
 		}
+		for i := range tasks {
+			tasks[i].Limited = q.limited()
+		}
 		claimed = append(claimed, tasks...)
 	}
 	if len(claimed) > 0 {
@@ -46,6 +53,8 @@ type queue struct {
 	name                   string
 	concurrency, perWorker int
 }
+
+func (q queue) limited() bool { return q.concurrency > 0 || q.perWorker > 0 }
 
 // queues returns all queues; the first is that of the tasks without one.
 func (s *Service) queues(tx dbms.Tx) ([]queue, error) {
@@ -68,7 +77,7 @@ func (s *Service) queues(tx dbms.Tx) ([]queue, error) {
 // free returns how many tasks of the queue the worker may claim, at most
 // limit.
 func (s *Service) free(tx dbms.Tx, q queue, worker string, limit int) (int, error) {
-	if limit <= 0 || q.concurrency == 0 && q.perWorker == 0 {
+	if limit <= 0 || !q.limited() {
 		return limit, nil
 	}
 	rows, err := tx.Query(s.q.TaskRunning, q.name, worker)
@@ -91,16 +100,36 @@ func (s *Service) free(tx dbms.Tx, q queue, worker string, limit int) (int, erro
 	return limit, rows.Err()
 }
 
-func (s *Service) claim(tx dbms.Tx, queue, names string, limit int, worker string) ([]Task, error) {
-	rows, err := tx.Query(s.q.TaskClaim, queue, names, limit, worker, tx.Now())
+func (s *Service) claim(tx dbms.Tx, where, names string, limit int, worker string) ([]Task, error) {
+	found, err := s.claimed(tx, where, names, limit, worker)
+	if err != nil {
+		return nil, err
+	}
+	// RETURNING promises no order.
+	slices.SortFunc(found, func(a, b claimed) int {
+		return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.seq, b.seq))
+	})
+	tasks := make([]Task, len(found))
+	for i, c := range found {
+		tasks[i] = c.Task
+	}
+	return tasks, nil
+}
+
+// A claimed is a task with its place in the order of arrival.
+type claimed struct {
+	Task
+	seq int64
+}
+
+// claimed runs the statement of a claim. where is a queue, or, on an engine
+// that many machines share, ranges of the index of queued tasks.
+func (s *Service) claimed(tx dbms.Tx, where, names string, limit int, worker string) ([]claimed, error) {
+	rows, err := tx.Query(s.q.TaskClaim, where, names, limit, worker, tx.Now())
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	type claimed struct {
-		Task
-		seq int
-	}
 	var found []claimed
 	for rows.Next() {
 		c := claimed{Task: Task{State: Running, Worker: &worker}}
@@ -111,15 +140,7 @@ func (s *Service) claim(tx dbms.Tx, queue, names string, limit int, worker strin
 		}
 		found = append(found, c)
 	}
-	// RETURNING promises no order.
-	slices.SortFunc(found, func(a, b claimed) int {
-		return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.seq, b.seq))
-	})
-	tasks := make([]Task, len(found))
-	for i, c := range found {
-		tasks[i] = c.Task
-	}
-	return tasks, rows.Err()
+	return found, rows.Err()
 }
 
 // Outlook says what a dispatcher has to do: whether tasks are queued, and

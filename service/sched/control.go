@@ -8,6 +8,11 @@ import (
 // Cancel cancels a task and the unfinished tasks it started. Cancelling a
 // cancelled task does nothing; any other finished one is an abi.Conflict.
 func (s *Service) Cancel(tx dbms.Tx, id, failure string) error {
+	if s.shared != nil {
+		if _, err := exists(tx, s.q.TaskLock, id); err != nil {
+			return err
+		}
+	}
 	t, err := s.Get(tx, id)
 	if err != nil {
 		return err
@@ -15,11 +20,17 @@ func (s *Service) Cancel(tx dbms.Tx, id, failure string) error {
 	if t.State == Succeeded || t.State == Failed {
 		return abi.Errorf("sched.cancel", abi.Conflict, "run "+id, "it has already %s", t.State)
 	}
-	ended, err := s.ended(tx, s.q.TaskCancel, id, failure, tx.Now())
-	if ended > 0 {
-		tx.Notify(Cancelled)
+	for {
+		ended, err := s.ended(tx, s.q.TaskCancel, id, failure, tx.Now())
+		if ended > 0 {
+			tx.Notify(Cancelled)
+		}
+		// A child that was about to be started when its parent was cancelled
+		// is seen the next time.
+		if err != nil || ended == 0 || s.shared == nil {
+			return err
+		}
 	}
-	return err
 }
 
 // ended runs a query that ends tasks and returns their IDs, and tells who

@@ -172,7 +172,9 @@ func (m *machine) fenced(t *rapid.T, held bool, fn func(tx dbms.Tx) error) {
 
 func (m *machine) Finish(t *rapid.T) {
 	lease, task, held := m.lease(t)
-	m.fenced(t, held, func(tx dbms.Tx) error { return m.s.Finish(tx, lease, sched.Succeeded, new("2"), nil) })
+	m.fenced(t, held, func(tx dbms.Tx) error {
+		return m.s.Finish(tx, lease, sched.Outcome{State: sched.Succeeded, Output: new("2")})
+	})
 	if held {
 		task.state, task.worker = sched.Succeeded, ""
 		m.news(lease.ID)
@@ -197,7 +199,14 @@ func (m *machine) Park(t *rapid.T) {
 	} else {
 		on = m.pick(t)
 	}
-	m.fenced(t, held, func(tx dbms.Tx) error { return m.s.Park(tx, lease, until, on) })
+	m.fenced(t, held, func(tx dbms.Tx) error {
+		if on != "" {
+			if err := m.s.Await(tx, on); err != nil {
+				return err
+			}
+		}
+		return m.s.Park(tx, lease, until, on)
+	})
 	if held {
 		task.state, task.worker, task.wakeAt, task.waitOn = sched.Waiting, "", until, on
 	}
@@ -265,12 +274,16 @@ func (m *machine) Resume(t *rapid.T) {
 func (m *machine) Recover(t *rapid.T) {
 	worker := rapid.SampledFrom([]string{"w0", "w1"}).Draw(t, "the living worker")
 	m.update(t, func(tx dbms.Tx) error {
+		if err := bury(tx, m.s, worker); err != nil {
+			return err
+		}
 		_, err := m.s.Recover(tx, worker, 1000)
 		if err != nil {
 			return err
 		}
 		return m.s.Condemn(tx, 3, "{}")
 	})
+	m.bury(t, worker)
 	for id, task := range m.tasks {
 		if task.state == sched.Running && task.worker != worker {
 			task.state, task.worker = sched.Queued, ""
@@ -281,6 +294,36 @@ func (m *machine) Recover(t *rapid.T) {
 			defer m.news(id)
 		}
 	}
+}
+
+// bury declares all workers but one dead, where that must be said.
+func bury(tx dbms.Tx, s *sched.Service, living string) error {
+	if !s.Shared() {
+		return nil
+	}
+	_, err := tx.Exec(dbms.System("UPDATE sched_worker SET lease_until = 0 WHERE id <> $1"), living)
+	return err
+}
+
+// bury makes the dead workers' names usable again.
+func (m *machine) bury(t *rapid.T, living string) {
+	if !m.s.Shared() {
+		return
+	}
+	m.update(t, func(tx dbms.Tx) error {
+		for _, worker := range []string{"w0", "w1"} {
+			if worker == living {
+				continue
+			}
+			if err := m.s.Retire(tx, worker); err != nil {
+				return err
+			}
+			if err := m.s.Register(tx, worker, time.Hour); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // Check compares the whole table with the model.
@@ -337,6 +380,11 @@ func followModel(t *testing.T, rt *rapid.T, e dbmstest.Engine) {
 	}
 	m := &machine{db: db, s: s, tasks: map[string]*taskModel{}, limit: map[string]int{"one": 2}, now: time.Now()}
 	update(rt, db, func(tx dbms.Tx) error {
+		for _, worker := range []string{"w0", "w1"} {
+			if err := s.Register(tx, worker, time.Hour); err != nil {
+				return err
+			}
+		}
 		return errors.Join(s.PutQueue(tx, "one", 2, 0), s.PutQueue(tx, "two", 0, 0))
 	})
 	rt.Repeat(map[string]func(*rapid.T){

@@ -3,6 +3,7 @@ package sched
 import (
 	"context"
 	"embed"
+	"sync/atomic"
 
 	"github.com/dbos-go/dbos/dbms"
 )
@@ -20,7 +21,11 @@ func Schema() dbms.Schema {
 
 // A Service is the scheduler of one database.
 type Service struct {
-	q queries
+	q      queries
+	db     dbms.DB
+	shared dbms.Gatherer // db, if many machines share it, or nil
+	claims claims
+	last   atomic.Int64 // the last creation time given out: see created
 }
 
 type queries struct {
@@ -30,16 +35,26 @@ type queries struct {
 	TaskCancel, TaskResume, TaskRelease, TaskRecover        *dbms.Query
 	TaskPoisoned, QueuePut, QueueList, QueueGet             *dbms.Query
 	WorkerInsert, WorkerDelete, WorkerExpire                *dbms.Query
+
+	// Of engines that many machines share.
+	TaskSubmit, TaskFinishMany, TaskProbe, TaskLock *dbms.Query
+	TaskStrays, TaskYield, QueueLock                *dbms.Query
+	WorkerBeat, WorkerPurge                         *dbms.Query
 }
 
 // New brings the service's tables up to date and returns the service.
 func New(ctx context.Context, db dbms.DB) (*Service, error) {
-	s := &Service{}
+	s := &Service{db: db}
+	s.shared, _ = db.(dbms.Gatherer)
 	if err := Schema().Install(ctx, db, &s.q); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
+
+// Shared reports whether other machines may work on the database. If not, its
+// one worker holds a lease as long as it lives, and needs no heartbeat.
+func (s *Service) Shared() bool { return s.shared != nil }
 
 // Topics that the service notifies.
 const (
@@ -48,6 +63,8 @@ const (
 	Ready = "sched.ready"
 	// Changed is notified whenever a task changes its state.
 	Changed = "runs"
+	// Queues is notified when a queue or its limits are new.
+	Queues = "sched.queues"
 	// Cancelled is notified when running tasks were cancelled.
 	Cancelled = "sched.cancelled"
 )

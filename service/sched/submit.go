@@ -10,23 +10,24 @@ import (
 // the task is new: with an ID that exists nothing is changed, and the caller
 // compares.
 func (s *Service) Submit(tx dbms.Tx, t *Task) (added bool, err error) {
+	if err := checkPriority(t); err != nil {
+		return false, err
+	}
 	if t.Queue != "" {
 		if known, err := exists(tx, s.q.QueueGet, t.Queue); err != nil {
 			return false, err
 		} else if !known {
-			return false, abi.Errorf("sched.submit", abi.NotFound, "queue "+t.Queue, "there is no such queue").
-				WithHint("create it with dbos.NewQueue before the first run is submitted")
+			return false, noQueue(t.Queue)
 		}
 	}
 	t.CreatedAt = tx.Now()
-	t.State = Queued
-	if t.Worker != nil {
-		t.State, t.Epoch, t.Attempt = Running, 1, 1
-		t.StartedAt = &t.CreatedAt
+	added, err = s.insert(tx, t)
+	if err == nil && !added && t.Worker != nil && s.shared != nil {
+		// The task is there, or the worker has lost its lease.
+		t.Worker = nil
+		added, err = s.insert(tx, t)
 	}
-	n, err := tx.Exec(s.q.TaskInsert, t.ID, t.Name, t.Queue, string(t.State), t.Priority, t.Codec, t.Input,
-		t.Parent, t.Principal, t.Version, t.Worker, t.Epoch, t.Attempt, t.CreatedAt, t.StartedAt)
-	if err != nil || n == 0 {
+	if err != nil || !added {
 		return false, err
 	}
 	if t.State == Queued {
@@ -34,6 +35,31 @@ func (s *Service) Submit(tx dbms.Tx, t *Task) (added bool, err error) {
 	}
 	tx.Notify(Changed)
 	return true, nil
+}
+
+func (s *Service) insert(tx dbms.Tx, t *Task) (added bool, err error) {
+	t.State, t.Epoch, t.Attempt, t.StartedAt = Queued, 0, 0, nil
+	if t.Worker != nil {
+		t.State, t.Epoch, t.Attempt, t.StartedAt = Running, 1, 1, &t.CreatedAt
+	}
+	n, err := tx.Exec(s.q.TaskInsert, t.ID, t.Name, t.Queue, string(t.State), t.Priority, t.Codec, t.Input,
+		t.Parent, t.Principal, t.Version, t.Worker, t.Epoch, t.Attempt, t.CreatedAt, t.StartedAt)
+	return n > 0, err
+}
+
+func noQueue(name string) error {
+	return abi.Errorf("sched.submit", abi.NotFound, "queue "+name, "there is no such queue").
+		WithHint("create it with dbos.NewQueue before the first run is submitted")
+}
+
+// MaxPriority is the highest priority; the lowest is its negative.
+const MaxPriority = 1 << 53
+
+func checkPriority(t *Task) error {
+	if t.Priority > MaxPriority || t.Priority < -MaxPriority {
+		return abi.Errorf("sched.submit", abi.Invalid, "priority", "%d is outside ±%d", t.Priority, MaxPriority)
+	}
+	return nil
 }
 
 // PutQueue creates a queue or changes its limits; 0 is no limit.
@@ -46,6 +72,7 @@ func (s *Service) PutQueue(tx dbms.Tx, name string, concurrency, perWorker int) 
 			WithHint("pass 0 for no limit")
 	}
 	_, err := tx.Exec(s.q.QueuePut, name, concurrency, perWorker)
+	tx.Notify(Queues)
 	tx.Notify(Ready)
 	return err
 }

@@ -46,6 +46,11 @@ type Task struct {
 	CreatedAt  time.Time
 	StartedAt  *time.Time
 	FinishedAt *time.Time
+	// Held says whether the lease of a running task's worker lasts; nil where
+	// only the owner of the database could know.
+	Held *bool
+	// Limited is set by a claim from a queue that has limits.
+	Limited bool
 }
 
 // A Lease is a worker's right to execute a task: every write on behalf of the
@@ -68,7 +73,7 @@ func (t *Task) scan(rows dbms.Rows) error {
 	var state string
 	err := rows.Scan(&t.ID, &t.Name, &t.Queue, &state, &t.Priority, &t.Codec, &t.Input, &t.Output, &t.Error,
 		&t.Parent, &t.Principal, &t.Version, &t.Worker, &t.Epoch, &t.Attempt, &t.Recoveries,
-		&t.WakeAt, &t.WaitOn, &t.CreatedAt, &t.StartedAt, &t.FinishedAt)
+		&t.WakeAt, &t.WaitOn, &t.CreatedAt, &t.StartedAt, &t.FinishedAt, &t.Held)
 	t.State = State(state)
 	return err
 }

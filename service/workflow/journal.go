@@ -1,6 +1,8 @@
 package workflow
 
 import (
+	"context"
+	"fmt"
 	"time"
 
 	"github.com/dbos-go/dbos/abi"
@@ -34,18 +36,79 @@ type Step struct {
 }
 
 // Record writes a step of an execution whose lease is held under epoch. If
-// the lease has been lost, it writes nothing and fails with abi.Fenced.
+// the lease has been lost, it writes nothing and fails with abi.Fenced. If the
+// step is there already although the lease is held, it was recorded by an
+// earlier try whose outcome was not known: the error is a *RecordedError, and the
+// transaction must be rolled back.
 func (s *Service) Record(tx dbms.Tx, execution string, epoch int, step *Step) error {
 	step.FinishedAt = tx.Now()
 	n, err := tx.Exec(s.q.StepInsert, execution, step.Seq, string(step.Kind), step.Name, step.Digest,
 		step.Output, step.Error, step.Attempts, step.StartedAt, step.FinishedAt, epoch)
+	if err != nil || n == 1 {
+		return err
+	}
+	return s.refused(tx, execution, epoch, step.Seq)
+}
+
+// RecordAlone is Record in a transaction of its own. Where many machines share
+// the database it is one statement, which concurrent calls share.
+func (s *Service) RecordAlone(ctx context.Context, call abi.Call, execution string, epoch int, step *Step) error {
+	if s.shared == nil {
+		_, err := s.db.Update(ctx, call, func(tx dbms.Tx) error { return s.Record(tx, execution, epoch, step) })
+		return err
+	}
+	step.FinishedAt = s.shared.Now()
+	rows, err := s.shared.Gather(ctx, call, s.q.StepRecord, execution, step.Seq, string(step.Kind), step.Name, step.Digest,
+		step.Output, step.Error, step.Attempts, step.StartedAt, step.FinishedAt, epoch)
 	if err != nil {
 		return err
 	}
-	if n == 0 {
-		return abi.Errorf("workflow.record", abi.Fenced, "run "+execution, "epoch %d no longer holds the lease", epoch)
+	var result string
+	if len(rows) == 1 {
+		err = dbms.ScanValues(rows[0], &result)
 	}
-	return nil
+	switch {
+	case err != nil:
+		return err
+	case result == "recorded":
+		return nil
+	case result == "there":
+		return s.db.View(ctx, func(tx dbms.Tx) error { return s.refused(tx, execution, epoch, step.Seq) })
+	}
+	return fenced(execution, epoch)
+}
+
+// A RecordedError says that a step has been recorded before.
+type RecordedError struct {
+	Step Step // what was recorded
+}
+
+func (e *RecordedError) Error() string {
+	return fmt.Sprintf("step %d has been recorded before", e.Step.Seq)
+}
+
+// refused says why a step was not written.
+func (s *Service) refused(tx dbms.Tx, execution string, epoch, seq int) error {
+	rows, err := tx.Query(s.q.StepGet, execution, seq, epoch)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	if rows.Next() {
+		e := &RecordedError{}
+		if err := e.Step.scan(rows); err != nil {
+			return err
+		}
+		return e
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	return fenced(execution, epoch)
+}
+
+func fenced(execution string, epoch int) error {
+	return abi.Errorf("workflow.record", abi.Fenced, "run "+execution, "epoch %d no longer holds the lease", epoch)
 }
 
 // journalBatch is how many steps Journal reads in one query.
@@ -71,16 +134,20 @@ func (s *Service) read(tx dbms.Tx, execution string, after int, steps *[]Step) (
 	n := 0
 	for ; rows.Next(); n++ {
 		var step Step
-		var kind string
-		err := rows.Scan(&step.Seq, &kind, &step.Name, &step.Digest, &step.Output, &step.Error,
-			&step.Attempts, &step.StartedAt, &step.FinishedAt)
-		if err != nil {
+		if err := step.scan(rows); err != nil {
 			return n, err
 		}
-		step.Kind = Kind(kind)
 		*steps = append(*steps, step)
 	}
 	return n, rows.Err()
+}
+
+func (step *Step) scan(rows dbms.Rows) error {
+	var kind string
+	err := rows.Scan(&step.Seq, &kind, &step.Name, &step.Digest, &step.Output, &step.Error,
+		&step.Attempts, &step.StartedAt, &step.FinishedAt)
+	step.Kind = Kind(kind)
+	return err
 }
 
 // Retract removes the last step of an execution if it failed, so that it is

@@ -25,6 +25,9 @@ func onEngines(t *testing.T, test func(t *testing.T, db dbms.DB, tasks *sched.Se
 			t.Fatal(err)
 		}
 		must(t, update(t, db, func(tx dbms.Tx) error {
+			if err := tasks.Register(tx, "w", time.Hour); err != nil {
+				return err
+			}
 			_, err := tasks.Submit(tx, &sched.Task{ID: "run", Name: "job", Codec: "json", Input: "1", Worker: new("w")})
 			return err
 		}))
@@ -82,25 +85,34 @@ func TestJournalIsReadInOrder(t *testing.T) {
 	})
 }
 
+// recover declares the worker dead and lets another recover its tasks.
+func recover(tx dbms.Tx, tasks *sched.Service) error {
+	if _, err := tx.Exec(dbms.System("UPDATE sched_worker SET lease_until = 0")); err != nil {
+		return err
+	}
+	if err := tasks.Register(tx, "other", time.Hour); err != nil {
+		return err
+	}
+	_, err := tasks.Recover(tx, "other", 10)
+	return err
+}
+
 // Each way of losing a lease must fence the journal.
 func TestJournalIsFenced(t *testing.T) {
 	lose := map[string]func(tx dbms.Tx, tasks *sched.Service) error{
 		"finished": func(tx dbms.Tx, tasks *sched.Service) error {
-			return tasks.Finish(tx, sched.Lease{ID: "run", Epoch: 1}, sched.Succeeded, new("1"), nil)
+			return tasks.Finish(tx, sched.Lease{ID: "run", Epoch: 1}, sched.Outcome{State: sched.Succeeded, Output: new("1")})
 		},
 		"cancelled": func(tx dbms.Tx, tasks *sched.Service) error { return tasks.Cancel(tx, "run", "{}") },
 		"parked": func(tx dbms.Tx, tasks *sched.Service) error {
 			return tasks.Park(tx, sched.Lease{ID: "run", Epoch: 1}, new(tx.Now()), "")
 		},
-		"recovered": func(tx dbms.Tx, tasks *sched.Service) error {
-			_, err := tasks.Recover(tx, "other", 10)
-			return err
-		},
+		"recovered": recover,
 		"claimed again": func(tx dbms.Tx, tasks *sched.Service) error {
-			if _, err := tasks.Recover(tx, "other", 10); err != nil {
+			if err := recover(tx, tasks); err != nil {
 				return err
 			}
-			_, err := tasks.Claim(tx, "w", []string{"job"}, 1)
+			_, err := tasks.Claim(tx, "other", []string{"job"}, 1)
 			return err
 		},
 	}
@@ -117,22 +129,36 @@ func TestJournalIsFenced(t *testing.T) {
 				if err := record(2); !errors.Is(err, abi.Fenced) {
 					t.Fatalf("a step was recorded after the lease was lost: %v", err)
 				}
+				alone := s.RecordAlone(t.Context(), abi.Call{Procedure: "test"}, "run", 1,
+					&workflow.Step{Seq: 2, Kind: workflow.External, Name: "x", Output: new("1"), StartedAt: time.Now()})
+				if !errors.Is(alone, abi.Fenced) {
+					t.Fatalf("a step was recorded alone after the lease was lost: %v", alone)
+				}
 			})
 		})
 	}
 }
 
-// A step is recorded once, whatever happens.
+// A step is recorded once, whatever happens. Who records it again under the
+// same lease learns what was recorded.
 func TestStepIsRecordedOnce(t *testing.T) {
 	onEngines(t, func(t *testing.T, db dbms.DB, _ *sched.Service, s *workflow.Service) {
-		record := func(output string) error {
-			return update(t, db, func(tx dbms.Tx) error {
-				return s.Record(tx, "run", 1, &workflow.Step{Seq: 1, Kind: workflow.External, Name: "x", Output: &output, StartedAt: time.Now()})
-			})
+		step := func(output string) *workflow.Step {
+			return &workflow.Step{Seq: 1, Kind: workflow.External, Name: "x", Output: &output, Attempts: 1, StartedAt: time.UnixMicro(5).UTC()}
 		}
-		must(t, record("1"))
-		if err := record("2"); !errors.Is(err, abi.Fenced) {
-			t.Fatalf("second record: %v", err)
+		together := func(output string) error {
+			return update(t, db, func(tx dbms.Tx) error { return s.Record(tx, "run", 1, step(output)) })
+		}
+		alone := func(output string) error {
+			return s.RecordAlone(t.Context(), abi.Call{Procedure: "test", Execution: "run", Step: 1}, "run", 1, step(output))
+		}
+		must(t, alone("1"))
+		for _, record := range []func(string) error{together, alone} {
+			err := record("2")
+			again, ok := errors.AsType[*workflow.RecordedError](err)
+			if !ok || again.Step.Seq != 1 || *again.Step.Output != "1" || again.Step.Kind != workflow.External {
+				t.Fatalf("second record: %+v", err)
+			}
 		}
 		must(t, db.View(t.Context(), func(tx dbms.Tx) error {
 			steps, err := s.Journal(tx, "run")

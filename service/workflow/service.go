@@ -20,17 +20,22 @@ func Schema() dbms.Schema {
 
 // A Service is the journal of one database.
 type Service struct {
-	q queries
+	q      queries
+	db     dbms.DB
+	shared dbms.Gatherer // db, if many machines share it, or nil
 }
 
 type queries struct {
-	StepInsert, StepList, StepRetract, EventPut, EventGet, EventList *dbms.Query
+	StepInsert, StepGet, StepList, StepRetract, EventPut, EventGet, EventList *dbms.Query
+
+	StepRecord *dbms.Query // of engines that many machines share
 }
 
 // New brings the service's tables up to date and returns the service. The
 // scheduler's tables must be there.
 func New(ctx context.Context, db dbms.DB) (*Service, error) {
-	s := &Service{}
+	s := &Service{db: db}
+	s.shared, _ = db.(dbms.Gatherer)
 	if err := Schema().Install(ctx, db, &s.q); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,81 @@
+package sched
+
+import (
+	"context"
+	"time"
+
+	"github.com/dbos-go/dbos/abi"
+	"github.com/dbos-go/dbos/dbms"
+)
+
+// Enter is Submit in a transaction of its own. Where many machines share the
+// database it is one statement, which concurrent calls share. It may be
+// repeated when its outcome is unknown (abi.Unknown): a task that the first
+// try made this worker's is recognised, and t.Epoch is then 1 as if the second
+// had made it.
+func (s *Service) Enter(ctx context.Context, call abi.Call, t *Task) (added bool, err error) {
+	if s.shared == nil {
+		_, err = s.db.Update(ctx, call, func(tx dbms.Tx) error {
+			added, err = s.Submit(tx, t)
+			return err
+		})
+		return added, err
+	}
+	if err := checkPriority(t); err != nil {
+		return false, err
+	}
+	if t.CreatedAt.IsZero() {
+		t.CreatedAt = s.created()
+	}
+	worker := t.Worker
+	rows, err := s.shared.Gather(ctx, call, s.q.TaskSubmit, t.ID, t.Name, t.Queue, t.Priority, t.Codec, t.Input, t.Parent,
+		t.Principal, t.Version, worker, t.CreatedAt)
+	if err != nil {
+		return false, err
+	}
+	var result string
+	if err := one(rows, &result); err != nil {
+		return false, err
+	}
+	switch result {
+	case "running":
+		t.State, t.Epoch, t.Attempt, t.StartedAt = Running, 1, 1, &t.CreatedAt
+		s.shared.Signal(Changed)
+	case "queued": // perhaps because the worker has lost its lease
+		t.State, t.Worker = Queued, nil
+		s.shared.Signal(Ready, Changed)
+	case "no queue":
+		return false, noQueue(t.Queue)
+	default:
+		return false, nil
+	}
+	return true, nil
+}
+
+// Entered reports whether old is the row that an earlier try of submitting t
+// made this worker's: its outcome was unknown, and it was done.
+func Entered(t, old *Task) bool {
+	return t.Worker != nil && old.State == Running && old.Worker != nil && *old.Worker == *t.Worker &&
+		old.Epoch == 1 && old.CreatedAt.Equal(t.CreatedAt)
+}
+
+// one scans the only row of a gathered call.
+func one(rows [][]dbms.Value, dest ...any) error {
+	if len(rows) != 1 {
+		return abi.Errorf("sched.gather", abi.Corrupt, "result", "%d rows instead of one", len(rows))
+	}
+	return dbms.ScanValues(rows[0], dest...)
+}
+
+// created returns the database's time, in microseconds of which no two are
+// the same in this process: so a submission is recognised by it.
+func (s *Service) created() time.Time {
+	now := s.shared.Now().UnixMicro()
+	for {
+		last := s.last.Load()
+		next := max(now, last+1)
+		if s.last.CompareAndSwap(last, next) {
+			return time.UnixMicro(next).UTC()
+		}
+	}
+}
