@@ -45,8 +45,8 @@ func arrange(events []event) {
 
 // inOrder is a quick look whether changes fit one another as they are.
 func inOrder(group []event) bool {
-	used := map[string]bool{} // versions that have been the beginning of a change
-	there := map[string]bool{}
+	used := map[string]bool{}      // versions that have been the beginning of a change
+	holders := map[string]string{} // the versions that have the keys; "" for none
 	for _, e := range group {
 		if e.after != "" && used[e.after] {
 			return false
@@ -55,11 +55,13 @@ func inOrder(group []event) bool {
 			used[e.before] = true
 		}
 		key := keyText(e.key)
-		now, known := there[key]
-		if known && now == (e.op == dbms.Insert) {
+		holder, known := holders[key]
+		switch {
+		case !known, e.op == dbms.Update && e.before == "": // copied
+		case e.op == dbms.Insert && holder != "", e.op != dbms.Insert && holder != e.before:
 			return false
 		}
-		there[key] = e.op != dbms.Delete
+		holders[key] = e.after
 	}
 	return true
 }

@@ -257,7 +257,7 @@ func (rec *reconciler) recorder(t *target) string {
 		for _, name := range s.keyNames() {
 			before, after = append(before, "OLD."+quoteName(name)), append(after, "NEW."+quoteName(name))
 		}
-		update = "IF ROW(" + strings.Join(before, ", ") + ") OPERATOR(pg_catalog.*=) ROW(" + strings.Join(after, ", ") + ") THEN\n\t\t\t" +
+		update = "IF record_image_eq(ROW(" + strings.Join(before, ", ") + "), ROW(" + strings.Join(after, ", ") + ")) THEN\n\t\t\t" +
 			row("update", old, new) + "\n\t\tELSE\n\t\t" + update + "\n\t\tEND IF;"
 	}
 	return "CREATE OR REPLACE FUNCTION " + quoteName(t.history.name) + "() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f$\n" +

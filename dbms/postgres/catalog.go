@@ -38,7 +38,8 @@ SELECT c.oid::bigint, c.relname, c.relkind::text, pg_get_userbyid(c.relowner), c
 	EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)),
 	EXISTS (SELECT FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = c.oid AND p.pubname = $2),
 	(SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname IN ('` + rowTrigger + `', '` + truncateTrigger + `') AND t.tgenabled IN ('O', 'A')),
-	concat_ws('.', c.relfilenode, c.relchecks, c.relnatts, k.n, k.key, a.n, a.defaults),
+	concat_ws('.', c.relfilenode, c.relchecks, c.relnatts, k.n, k.key, a.n, a.defaults,
+		(SELECT md5(string_agg(e.enumlabel, ' ' ORDER BY e.oid)) FROM pg_attribute x JOIN pg_enum e ON e.enumtypid = x.atttypid WHERE x.attrelid = c.oid)),
 	age(c.x) <= age(mine.x) OR k.touched OR a.touched
 FROM rels c CROSS JOIN mine
 LEFT JOIN LATERAL (SELECT count(*) AS n, max(oid) FILTER (WHERE contype = 'p') AS key, bool_or(age(xmin) <= age(mine.x)) AS touched
@@ -92,6 +93,7 @@ type column struct {
 	Generated string `json:"generated"`
 	Missing   bool   `json:"missing"` // its default stands for rows from before it
 	Collation string `json:"collation"`
+	Labels    string `json:"labels,omitempty"` // of an enum type, in the order they were made
 }
 
 type constraint struct {
@@ -110,6 +112,7 @@ SELECT json_build_object(
 					UNION ALL SELECT t.oid, t.typtype, t.typbasetype FROM b JOIN pg_type t ON b.typtype = 'd' AND t.oid = b.typbasetype)
 				SELECT oid FROM b WHERE typtype <> 'd') END::bigint,
 			'notnull', a.attnotnull, 'default', coalesce(pg_get_expr(d.adbin, d.adrelid), ''),
+			'labels', (SELECT coalesce(string_agg(e.enumlabel, chr(31) ORDER BY e.oid), '') FROM pg_enum e WHERE e.enumtypid = a.atttypid),
 			'identity', a.attidentity, 'generated', a.attgenerated, 'missing', a.atthasmissing,
 			'collation', CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text ELSE '' END) ORDER BY a.attnum), '[]')
 		FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -232,6 +235,13 @@ func (c column) constant() bool {
 		return false
 	}
 	return c.Generated != "" || c.Default == "" || c.Missing && constantPattern.MatchString(c.Default)
+}
+
+// converted reports whether values in rows have become others when the column
+// became what it is now; rewritten says that the rows were written anew.
+func (c column) converted(now column, rewritten bool) bool {
+	relabelled := !strings.HasPrefix(now.Labels+"\x1f", c.Labels+"\x1f")
+	return now.Base != c.Base || rewritten && now.Type != c.Type || relabelled && c.Labels != ""
 }
 
 // historyType is the type of the column in the history table. Types that come

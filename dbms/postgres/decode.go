@@ -279,7 +279,9 @@ func (d *decoder) definition(r *decodedRelation, tuple [][]byte) error {
 		}
 	}
 	d.define(def)
-	d.current.events = append(d.current.events, event{table: def, op: def.op})
+	if at := r.named(tuple, "lsn"); at == "" {
+		d.current.events = append(d.current.events, event{table: def, op: def.op})
+	}
 	return nil
 }
 

@@ -48,7 +48,7 @@ func (h *history) definitions(ctx context.Context, tx executor) error {
 // reconcile compares the tables with their definitions as recorded.
 func (h *history) reconcile(ctx context.Context, tx executor, capture string, look scope) error {
 	// One at a time, so that what is known and what is there belong together.
-	if err := tx.exec(ctx, "LOCK TABLE dbos_definition IN SHARE ROW EXCLUSIVE MODE"); err != nil {
+	if err := h.lock(ctx, tx, "definitions"); err != nil {
 		return err
 	}
 	relations, err := h.relations(ctx, tx)
@@ -268,7 +268,7 @@ func rekeyed(old, now shape) bool {
 	for _, number := range now.Key {
 		a, _ := old.column(number)
 		b, _ := now.column(number)
-		if a.Type != b.Type && (a.Base != b.Base || old.File != now.File) {
+		if a.converted(b, old.File != now.File) {
 			return true
 		}
 	}
@@ -343,7 +343,7 @@ func stepsBetween(from, to shape) (steps []shape, refresh bool) {
 			step(remaining)
 			continue
 		}
-		refresh = refresh || now.Base != c.Base || from.File != to.File && now.Type != c.Type
+		refresh = refresh || c.converted(now, from.File != to.File)
 		kept = append(kept, now)
 	}
 	added := to.Columns[len(kept):]

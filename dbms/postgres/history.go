@@ -115,10 +115,13 @@ func openHistory(ctx context.Context, s historySetup) (*history, error) {
 	return h, nil
 }
 
-// setupLock keeps nodes that open at the same time apart.
-func (h *history) setupLock(ctx context.Context, tx executor) error {
-	return tx.exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", "dbos history "+h.schema)
+// lock keeps nodes apart, to the end of the transaction.
+func (h *history) lock(ctx context.Context, tx executor, what string) error {
+	return tx.exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", "dbos "+what+" of "+h.schema)
 }
+
+// setupLock is for changes of what is captured and since when.
+func (h *history) setupLock(ctx context.Context, tx executor) error { return h.lock(ctx, tx, "history") }
 
 // prepare makes history's own tables, and finds the slot's name.
 func (h *history) prepare(ctx context.Context) error {
