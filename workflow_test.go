@@ -26,7 +26,7 @@ var tables = fstest.MapFS{
 func open(t *testing.T, dir string, opts ...dbos.Option) *dbos.System {
 	t.Helper()
 	opts = append([]dbos.Option{dbos.Migrations(tables), dbos.Durability(dbms.Async)}, opts...)
-	sys, err := dbos.Open(t.Context(), "file:"+dir, opts...)
+	sys, err := dbos.Open(t.Context(), urlOf(t, dir), opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
