@@ -1,8 +1,10 @@
 package postgres
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -34,13 +36,44 @@ func (e event) change(lsn dbms.LSN) dbms.Change {
 	return c
 }
 
-// decodeColumn makes a value of its text.
+// decodeColumn makes a value of its text, the same that a query gives.
 func decodeColumn(oid uint32, raw []byte) (dbms.Value, error) {
-	if oid == pgtype.Float4OID && raw != nil {
+	switch {
+	case raw == nil:
+		return nil, nil
+	case oid == pgtype.Float4OID:
 		f, err := strconv.ParseFloat(string(raw), 32)
 		return f, err
+	case oid == pgtype.TimestamptzOID:
+		if at, ok := parseTimestamp(string(raw)); ok {
+			return at, nil
+		}
+		return string(raw), nil // infinity
 	}
 	return decodeValue(oid, textFormat, raw)
+}
+
+// timestampPattern is what the server writes in ISO style in UTC. Years may
+// have more digits than time.Parse takes, and be before Christ.
+var timestampPattern = regexp.MustCompile(`^(\d+)-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?\+00( BC)?$`)
+
+func parseTimestamp(text string) (int64, bool) {
+	found := timestampPattern.FindStringSubmatch(text)
+	if found == nil {
+		return 0, false
+	}
+	var n [8]int
+	for i := 1; i <= 6; i++ {
+		n[i], _ = strconv.Atoi(found[i])
+	}
+	if found[7] != "" {
+		n[7], _ = strconv.Atoi((found[7] + "00000")[:6])
+	}
+	if found[8] != "" {
+		n[1] = 1 - n[1]
+	}
+	at := time.Date(n[1], time.Month(n[2]), n[3], n[4], n[5], n[6], 0, time.UTC).Unix()
+	return at*1_000_000 + int64(n[7]), true
 }
 
 // keyText tells keys apart.

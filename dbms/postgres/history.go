@@ -121,7 +121,9 @@ func (h *history) lock(ctx context.Context, tx executor, what string) error {
 }
 
 // setupLock is for changes of what is captured and since when.
-func (h *history) setupLock(ctx context.Context, tx executor) error { return h.lock(ctx, tx, "history") }
+func (h *history) setupLock(ctx context.Context, tx executor) error {
+	return h.lock(ctx, tx, "history")
+}
 
 // prepare makes history's own tables, and finds the slot's name.
 func (h *history) prepare(ctx context.Context) error {
