@@ -21,6 +21,9 @@ type Dialect struct {
 	Plain func(v dbms.Value) string
 	// KeyTypes are what single and composite primary keys are made of.
 	KeyTypes []ColumnType
+	// KeylessUpdate is how many changes the update of a row without a primary
+	// key is: 1, or 2 if its identity changes with it.
+	KeylessUpdate int
 	// TableOptions are written after a table's definition, one at a time; ""
 	// is among them.
 	TableOptions []string
@@ -104,12 +107,13 @@ func SQLite() Dialect {
 			{Name: "TEXT", Values: words}, {Name: "TEXT COLLATE NOCASE", Values: words},
 			{Name: "BLOB", Values: words}, {Name: "REAL", Values: words},
 		},
-		TableOptions: []string{"", "", "WITHOUT ROWID"},
-		Reference:    func(string) string { return "" }, // of no type: anything fits
-		Inserts:      []string{"INSERT", "INSERT OR REPLACE", "INSERT OR IGNORE", "REPLACE", "INSERT OR FAIL"},
-		OnConflict:   []string{""},
-		Updates:      []string{"UPDATE", "UPDATE", "UPDATE OR REPLACE", "UPDATE OR IGNORE", "UPDATE OR FAIL"},
-		Rollback:     "INSERT OR ROLLBACK",
+		TableOptions:  []string{"", "", "WITHOUT ROWID"},
+		KeylessUpdate: 1,
+		Reference:     func(string) string { return "" }, // of no type: anything fits
+		Inserts:       []string{"INSERT", "INSERT OR REPLACE", "INSERT OR IGNORE", "REPLACE", "INSERT OR FAIL"},
+		OnConflict:    []string{""},
+		Updates:       []string{"UPDATE", "UPDATE", "UPDATE OR REPLACE", "UPDATE OR IGNORE", "UPDATE OR FAIL"},
+		Rollback:      "INSERT OR ROLLBACK",
 		Trigger: func(name, event, table, body string) []string {
 			return []string{"CREATE TRIGGER " + quote(name) + " AFTER " + event + " ON " + quote(table) + " BEGIN " + body + "; END"}
 		},

@@ -14,9 +14,9 @@ type Engine struct {
 	// Label tells apart the ways in which one engine is examined; "" stands
 	// for the name.
 	Label string
-	// Need skips the test, or fails it where everything is required, if this
-	// machine lacks what the engine needs. It may be nil.
-	Need func(testing.TB)
+	// Requires skips the test, or fails it where everything is required, if
+	// this machine lacks what the engine needs. It may be nil.
+	Requires func(testing.TB)
 	// Open opens the database that belongs to a directory, which exists and
 	// is empty the first time. Opened again after Close, or after the death
 	// of the process that had it, it is the same database.
@@ -32,7 +32,7 @@ type Engine struct {
 // Examine runs the whole examination as subtests of t. With -short it does so
 // in fewer rounds.
 func Examine(t *testing.T, e Engine) {
-	e.need(t)
+	e.Need(t)
 	for _, subject := range []struct {
 		name    string
 		examine func(*testing.T, Engine)
@@ -72,9 +72,11 @@ func (e Engine) label() string {
 	return e.Label
 }
 
-func (e Engine) need(t testing.TB) {
-	if e.Need != nil {
-		e.Need(t)
+// Need skips the test if this machine lacks what the engine needs. Tests that
+// call Open themselves call it before.
+func (e Engine) Need(t testing.TB) {
+	if e.Requires != nil {
+		e.Requires(t)
 	}
 }
 

@@ -23,7 +23,7 @@ var SQLiteEngine = Engine{
 }
 
 // Engines are all engines: what every service's own suite runs on.
-func Engines() []Engine { return []Engine{SQLiteEngine} }
+func Engines() []Engine { return []Engine{SQLiteEngine, PostgresEngine} }
 
 // OnEngines runs a test on a new database of each engine, which is closed
 // when the test ends. It is not durable against a power cut, for speed.
@@ -31,7 +31,7 @@ func OnEngines(t *testing.T, test func(t *testing.T, db dbms.DB)) {
 	t.Helper()
 	for _, e := range Engines() {
 		t.Run(e.label(), func(t *testing.T) {
-			e.need(t)
+			e.Need(t)
 			db, err := e.Open(t.Context(), t.TempDir(), dbms.Options{Durability: dbms.Async})
 			if err != nil {
 				t.Fatal(err)
@@ -48,7 +48,7 @@ func PrepareSchema(t *testing.T, s dbms.Schema, before ...dbms.Schema) {
 	t.Helper()
 	for _, e := range Engines() {
 		t.Run(e.label(), func(t *testing.T) {
-			e.need(t)
+			e.Need(t)
 			var migrations []dbms.Migrations
 			for _, schema := range append(before, s) {
 				steps, err := dbms.LoadMigrations(schema.Files, "schema", e.Name)

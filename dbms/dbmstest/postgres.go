@@ -26,9 +26,9 @@ var PostgresTriggersEngine = postgresEngine("postgres-triggers", "dbos_history=t
 
 // PostgresPoolerEngine is the engine behind PgBouncer in transaction mode.
 var PostgresPoolerEngine = Engine{
-	Name:  "postgres",
-	Label: "postgres-pooler",
-	Need:  needPooler,
+	Name:     "postgres",
+	Label:    "postgres-pooler",
+	Requires: needPooler,
 	Open: func(ctx context.Context, dir string, o dbms.Options) (dbms.DB, error) {
 		s, err := pgtest.Shared()
 		if err != nil {
@@ -52,9 +52,9 @@ func needPooler(t testing.TB) {
 
 func postgresEngine(label string, parameters ...string) Engine {
 	return Engine{
-		Name:  "postgres",
-		Label: label,
-		Need:  func(t testing.TB) { pgtest.Need(t) },
+		Name:     "postgres",
+		Label:    label,
+		Requires: func(t testing.TB) { pgtest.Need(t) },
 		Open: func(ctx context.Context, dir string, o dbms.Options) (dbms.DB, error) {
 			s, err := pgtest.Shared()
 			if err != nil {

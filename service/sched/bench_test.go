@@ -15,6 +15,7 @@ import (
 func BenchmarkLife(b *testing.B) {
 	for _, e := range dbmstest.Engines() {
 		b.Run(e.Name, func(b *testing.B) {
+			e.Need(b)
 			db, err := e.Open(b.Context(), b.TempDir(), dbms.Options{Durability: dbms.Async})
 			if err != nil {
 				b.Fatal(err)

@@ -363,6 +363,7 @@ func (m *machine) Check(t *rapid.T) {
 func TestSchedulerFollowsTheModel(t *testing.T) {
 	for _, e := range dbmstest.Engines() {
 		t.Run(e.Name, func(t *testing.T) {
+			e.Need(t)
 			rapid.Check(t, func(rt *rapid.T) { followModel(t, rt, e) })
 		})
 	}
