@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -62,7 +63,7 @@ func (db *DB) Gather(ctx context.Context, call abi.Call, q *dbms.Query, args ...
 	}
 	g := &gathered{ctx: ctx, call: call, nonce: rand.Int64(), done: make(chan struct{})}
 	if call.Start.IsZero() {
-		g.call.Start = db.clock.Now()
+		g.call.Start = time.Now()
 	}
 	for _, arg := range args {
 		v, err := dbms.ToValue(arg)

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -95,15 +96,16 @@ func defines(word, text string) bool {
 	if word != "select" && word != "with" && word != "explain" {
 		return false
 	}
-	into, inserts := false, false // SELECT … INTO makes a table
+	into, inserts, creates := false, false, false // SELECT … INTO makes a table
 	scan(text, func(t token) bool {
 		if t.kind == tokenWord {
 			into = into || t.text == "into"
-			inserts = inserts || t.text == "insert" || t.text == "merge" || t.text == "create"
+			inserts = inserts || t.text == "insert" || t.text == "merge"
+			creates = creates || word == "explain" && t.text == "create"
 		}
 		return true
 	})
-	return into && !inserts
+	return into && !inserts || creates
 }
 
 // forbiddenWords begin statements that applications may not run, with what to
@@ -113,7 +115,7 @@ var forbiddenWords = map[string]string{
 	"savepoint": endHint, "release": endHint, "prepare": preparedHint, "execute": preparedHint, "deallocate": preparedHint,
 	"set": sessionHint, "reset": sessionHint, "discard": sessionHint, "load": sessionHint, "lock": "transactions are serializable; no lock is needed",
 	"listen": notifyHint, "unlisten": notifyHint, "notify": notifyHint, "copy": "insert rows with INSERT, many in one statement",
-	"vacuum": outsideHint, "cluster": outsideHint, "checkpoint": outsideHint, "reindex": outsideHint,
+	"vacuum": outsideHint, "cluster": outsideHint, "checkpoint": outsideHint,
 	"grant": outsideHint, "revoke": outsideHint, "security": outsideHint, "reassign": outsideHint, "import": outsideHint,
 	"declare": cursorHint, "fetch": cursorHint, "move": cursorHint, "close": cursorHint,
 }
@@ -133,16 +135,25 @@ var forbiddenFunctions = []string{
 	"dblink", "dblink_exec", "lo_import", "lo_export", "setseed",
 }
 
+// roleChange finds what would leave the application's role, also inside the
+// body of a function or of DO. It guards against mistakes: a program that
+// puts the words together at run time gets around it, and runs in the same
+// process anyway.
+var roleChange = regexp.MustCompile(`(?i)\b(set|reset)\s+((local|session)\s+)?(role|authorization)\b|\bset_config\b`)
+
 // outsideObjects are what CREATE, ALTER and DROP of an application may not
 // name: they do not belong to the system's schema.
 var outsideObjects = []string{"database", "role", "user", "group", "schema", "tablespace", "extension", "publication", "subscription",
-	"server", "foreign", "event", "temp", "temporary", "unlogged", "system", "language", "policy", "rule", "access"}
+	"server", "foreign", "event", "temp", "temporary", "unlogged", "system", "language", "policy", "access"}
 
 // forbidden says why an application may not run a statement, and what it may,
 // or "". What it does to tables is the server's to judge, by the role.
 func forbidden(word, text string) (why, hint string) {
 	if hint, ok := forbiddenWords[word]; ok {
 		return strings.ToUpper(word) + " is the system's to do", hint
+	}
+	if roleChange.MatchString(text) {
+		return "it changes the role under which it runs", "write what the application's role may do"
 	}
 	n, last := 0, token{}
 	scan(text, func(t token) bool {
@@ -151,6 +162,10 @@ func forbidden(word, text string) (why, hint string) {
 		case t.kind != tokenWord && t.kind != tokenName:
 		case slices.Contains(forbiddenFunctions, name) || strings.HasPrefix(name, "pg_advisory_") || strings.HasPrefix(name, "pg_try_advisory_"):
 			why, hint = "the function "+name+" reaches behind the transaction", sessionHint
+		case name == "pg_temp" || word != "select" && name == "concurrently":
+			why, hint = name+" reaches outside of the transaction", "leave it out"
+		case word == "alter" && (name == "identity" && last.text == "replica" || name == "trigger" && (last.text == "disable" || last.text == "enable" || last.text == "always" || last.text == "replica")):
+			why, hint = "history depends on the table's triggers and replica identity", "drop the trigger instead"
 		case n == 1 && (word == "create" || word == "alter" || word == "drop") && slices.Contains(outsideObjects, name):
 			why, hint = strings.ToUpper(word+" "+name)+" is outside of the application's tables", outsideHint
 		case (last.text == "into" || word == "create" && n < 4) && (name == "temp" || name == "temporary" || name == "unlogged"):

@@ -173,6 +173,12 @@ func (t *tx) execute(q *dbms.Query, args []any, portal string, limit uint32) (*s
 			return nil, result{}, err
 		}
 	}
+	if source.defines && !t.conn.inBlock {
+		// What may commit by itself (CREATE INDEX CONCURRENTLY, a COMMIT in DO)
+		// does so in an implicit transaction. BEGIN makes it an explicit one.
+		t.conn.queue(beginBlock, nil)
+		t.conn.inBlock = true
+	}
 	t.actAs(q.Application)
 	if t.saved = t.app; t.mode.savepoints {
 		t.conn.queue(savepoint, nil)

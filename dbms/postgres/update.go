@@ -51,7 +51,7 @@ func (db *DB) update(ctx context.Context, call abi.Call, fn func(dbms.Tx) error,
 		call.Node = db.node
 	}
 	if call.Start.IsZero() {
-		call.Start = db.clock.Now()
+		call.Start = time.Now()
 	}
 	u := &update{db: db, ctx: ctx, call: call, fn: fn, pool: p, mode: txMode{purpose: p.purpose}}
 	for {
