@@ -63,6 +63,10 @@ func Migrations(fsys fs.FS) Option { return func(o *options) { o.migrations = fs
 // dbms.Sync, which survives a power cut.
 func Durability(d dbms.Durability) Option { return func(o *options) { o.db.Durability = d } }
 
+// Existing makes Open fail with abi.NotFound where there is no system, instead
+// of making one.
+func Existing() Option { return func(o *options) { o.db.Existing = true } }
+
 // Retention says how long history is kept; the default is three days, and a
 // negative duration means for ever.
 func Retention(d time.Duration) Option { return func(o *options) { o.db.Retention = d } }
@@ -78,8 +82,12 @@ func TransactionTimeout(d time.Duration) Option { return func(o *options) { o.db
 // tests. Time never runs backwards, whatever it says.
 func Clock(now func() time.Time) Option { return func(o *options) { o.db.Now = now } }
 
+// Existing opens only a system that is there already: where there is none, the
+// error is of kind abi.NotFound, and nothing is made.
+func Existing() Option { return func(o *options) { o.db.Existing = true } }
+
 // Logger gets the system's log; the default discards it.
-func Logger(l *slog.Logger) Option { return func(o *options) { o.logger = l } }
+func Logger(l *slog.Logger) Option { return func(o *options) { o.logger, o.db.Logger = l, l } }
 
 // MaxRuns says how many runs this process executes at once, at least 1.
 // Further ones are queued. Runs that wait do not count.

@@ -2,6 +2,7 @@ package dbms
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/dbos-go/dbos/abi"
@@ -138,6 +139,8 @@ type Options struct {
 	// Now replaces the clock: the host's, or on an engine behind a network
 	// the server's.
 	Now func() time.Time
+	// Logger gets warnings about what needs an operator; nil discards them.
+	Logger *slog.Logger
 	// Existing opens only what is there already: where there is no system the
 	// error is of kind abi.NotFound, and nothing is made.
 	Existing bool

@@ -90,6 +90,9 @@ func (db *DB) maintain() {
 		if db.options.Now == nil {
 			_ = db.server.read(ctx, plainSQL{db}) // the next time, or never while it is away
 		}
+		if db.capture == captureLogical {
+			_ = db.readLag(ctx)
+		}
 		cancel()
 		db.wakeups.here()
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,8 @@ type DB struct {
 	clock    *kernel.Clock
 	server   serverClock
 	history  *history
+	capture  string       // how changes are captured, as Status has it
+	lag      atomic.Int64 // bytes of the server's log that history holds back
 
 	updates, views, committed *pool
 
@@ -107,6 +110,9 @@ func (db *DB) open(ctx context.Context) error {
 	if db.history, err = openHistory(ctx, db.historySetup()); err != nil {
 		return err
 	}
+	if err := db.watchHistory(ctx); err != nil {
+		return err
+	}
 	db.wakeups = startWakeups(db)
 	db.goroutines.Go(db.maintain)
 	return nil
@@ -116,7 +122,7 @@ func (db *DB) open(ctx context.Context) error {
 func (db *DB) historySetup() historySetup {
 	return historySetup{
 		schema: db.settings.schema, app: appRole(db.settings.schema), mode: string(db.settings.history), off: db.options.NoHistory,
-		retention: db.options.Retention, now: db.clock.Now,
+		retention: db.options.Retention, now: db.clock.Now, logger: db.logger(),
 		sql: plainSQL{db}, transact: db.transact, replication: db.replication, barrier: db.barrier,
 	}
 }
@@ -208,7 +214,41 @@ func (db *DB) Status() dbms.Status {
 	return dbms.Status{
 		Engine: Engine, Version: db.version, Location: db.settings.location, Node: db.node,
 		Durability: db.options.Durability, LastLSN: dbms.LSN(db.last.Load()), OldestLSN: db.history.oldestLSN(),
+		History: db.capture, HistoryLag: db.lag.Load(),
 	}
+}
+
+const readLag = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint FROM pg_replication_slots WHERE slot_name = $1"
+
+// watchHistory learns how changes are captured, and how much of its log the
+// server keeps for them.
+func (db *DB) watchHistory(ctx context.Context) error {
+	sql := plainSQL{db}
+	state, err := db.history.state(ctx, sql)
+	if err != nil || state.capture == captureOff {
+		return err
+	}
+	if db.capture = state.capture; db.capture == captureLogical {
+		return db.readLag(ctx)
+	}
+	return nil
+}
+
+func (db *DB) readLag(ctx context.Context) error {
+	rows, err := plainSQL{db}.query(ctx, readLag, db.history.slot)
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	lag, _ := rows[0][0].(int64)
+	db.lag.Store(lag)
+	return nil
+}
+
+func (db *DB) logger() *slog.Logger {
+	if db.options.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return db.options.Logger
 }
 
 // Close implements dbms.DB.

@@ -24,6 +24,7 @@ type historySetup struct {
 	retention time.Duration // 0 is the default, negative is for ever
 	walLimit  int64         // bytes of write-ahead log kept for readers; 0 is the default
 	now       func() time.Time
+	logger    *slog.Logger
 
 	// sql runs each statement as a transaction of its own.
 	sql executor
@@ -88,7 +89,7 @@ CREATE INDEX IF NOT EXISTS dbos_definition_relid ON dbos_definition (relid, n)`
 
 // openHistory brings capture into the state that is wished for.
 func openHistory(ctx context.Context, s historySetup) (*history, error) {
-	h := &history{historySetup: s, warn: slog.Warn}
+	h := &history{historySetup: s, warn: s.logger.Warn}
 	if h.walLimit == 0 {
 		h.walLimit = defaultWALLimit
 	}

@@ -12,6 +12,9 @@ import (
 	"github.com/dbos-go/dbos/dbms"
 )
 
+// databaseFile is the database within a data directory.
+const databaseFile = "dbos.db"
+
 const engine = "sqlite"
 
 // maxTexts is how many prepared application statements a connection keeps.
@@ -61,7 +64,7 @@ func openConn(dir string, pragmas ...string) (*conn, error) {
 // fileURI names the database file. The unix-excl VFS keeps the WAL index in
 // memory, serves several connections of one process, and shuts out others.
 func fileURI(dir string) string {
-	path := filepath.Join(dir, "dbos.db")
+	path := filepath.Join(dir, databaseFile)
 	escaped := strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
 	return "file:" + escaped + "?vfs=unix-excl"
 }

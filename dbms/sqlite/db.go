@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -45,6 +46,11 @@ func Open(ctx context.Context, dir string, o dbms.Options) (*DB, error) {
 	if err != nil {
 		return nil, abi.Errorf("sqlite.open", abi.Invalid, "data directory", "%w", err)
 	}
+	if o.Existing {
+		if err := exists(dir); err != nil {
+			return nil, err
+		}
+	}
 	owner, err := kernel.Own(dir)
 	if err != nil {
 		return nil, err
@@ -55,6 +61,16 @@ func Open(ctx context.Context, dir string, o dbms.Options) (*DB, error) {
 		return nil, err
 	}
 	return db, nil
+}
+
+// exists refuses a directory that holds no database.
+func exists(dir string) error {
+	_, err := os.Stat(filepath.Join(dir, databaseFile))
+	if err != nil {
+		return abi.Errorf("sqlite.open", abi.NotFound, "data directory "+dir, "it holds no DBOS system: %w", err).
+			WithHint("a program makes it when it opens it; name the right directory")
+	}
+	return nil
 }
 
 // open builds the parts and starts the goroutines.
@@ -186,7 +202,7 @@ func (db *DB) Status() dbms.Status {
 		Engine: engine, Version: sqlite.Version, Location: db.dir,
 		Node: db.writer.node, Durability: db.options.Durability,
 		LastLSN:   dbms.LSN(db.writer.last.Load()),
-		OldestLSN: dbms.LSN(db.writer.history.oldest.Load()),
+		OldestLSN: dbms.LSN(db.writer.history.oldest.Load()), History: db.capture(),
 	}
 }
 
@@ -203,6 +219,13 @@ func (db *DB) enter(op string) error {
 
 func closedError(op string) error {
 	return abi.Errorf(op, abi.Closed, "database", "it has been closed")
+}
+
+func (db *DB) capture() string {
+	if db.options.NoHistory {
+		return ""
+	}
+	return "triggers"
 }
 
 // Close implements dbms.DB.
