@@ -36,6 +36,9 @@ type conn struct {
 // errBroken is returned for a connection that an earlier failure left unusable.
 var errBroken = errors.New("the connection to the server is broken")
 
+// readOnlySession is the setting of sessions that only read.
+const readOnlySession = "default_transaction_read_only"
+
 // connects counts connections, to name them.
 var connects atomic.Int64
 
@@ -44,6 +47,14 @@ func connect(ctx context.Context, config *pgconn.Config, name string, params map
 	config = config.Copy()
 	for k, v := range params {
 		config.RuntimeParams[k] = v
+	}
+	if _, readOnly := params[readOnlySession]; readOnly {
+		// For target_session_attrs=read-write pgconn asks whether the session
+		// may write, and would take a primary for a standby.
+		delete(config.RuntimeParams, readOnlySession)
+		config.AfterConnect = func(ctx context.Context, pg *pgconn.PgConn) error {
+			return pg.Exec(ctx, "SET "+readOnlySession+" TO on").Close()
+		}
 	}
 	name = fmt.Sprintf("%s.%d", name, connects.Add(1))
 	config.RuntimeParams["application_name"] = name

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ func openLedger(t *testing.T, url string, o dbms.Options) *ledger {
 	db := openDB(t, url, o)
 	l := &ledger{db: db, acked: map[string]dbms.LSN{}, failed: map[string]error{}, unknown: map[string]error{}}
 	for _, sql := range []string{
-		"CREATE TABLE done (n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, id text NOT NULL)",
+		"CREATE TABLE done (id text, n bigint GENERATED ALWAYS AS IDENTITY, PRIMARY KEY (id, n))",
 		"CREATE TABLE total (shard bigint PRIMARY KEY, n bigint NOT NULL)",
 		"INSERT INTO total SELECT i, 0 FROM generate_series(0, 3) i",
 	} {
@@ -127,6 +128,9 @@ func (l *ledger) do(ctx context.Context, w way, id string, shard int) error {
 	switch {
 	case err == nil:
 		l.acked[id] = lsn
+	case resultLost(w, err):
+		l.acked[id] = lsn
+		return nil
 	case errors.Is(err, abi.Unknown):
 		l.unknown[id] = err
 	default:
@@ -135,10 +139,10 @@ func (l *ledger) do(ctx context.Context, w way, id string, shard int) error {
 	return err
 }
 
-func (l *ledger) count() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.acked)
+// resultLost: a gathered call whose answer was lost cannot run again to give
+// it, but the caller is told that it was done.
+func resultLost(w way, err error) bool {
+	return w.name == "gather" && errors.Is(err, abi.Unknown) && strings.Contains(err.Error(), "it was done")
 }
 
 // check compares the tables and the history with what callers were told. The
@@ -197,7 +201,7 @@ func (l *ledger) checkHistory(t *testing.T, db dbms.DB) {
 		for _, c := range commits {
 			for _, change := range c.Changes {
 				if change.Table == "done" && change.Op == dbms.Insert {
-					id := change.Row[1].(string)
+					id := change.Row[0].(string)
 					if lsns[id] != 0 || c.Call.Execution != id {
 						t.Errorf("commit %d of %s has the row of %s, which commit %d has too", c.LSN, c.Call.Execution, id, lsns[id])
 					}
@@ -251,7 +255,7 @@ func (l *ledger) load(callers int, stop <-chan struct{}, progress chan<- struct{
 				err := l.do(ctx, ways[(caller+i)%len(ways)], id, i%4)
 				cancel()
 				if err != nil && !tolerable(err) {
-					report(fmt.Errorf("call %s: %w", id, err))
+					report(fmt.Errorf("call %s: kind %q: %w", id, abi.KindOf(err), err))
 				}
 				if err == nil {
 					select {

@@ -67,7 +67,7 @@ func (p *pool) session() map[string]string {
 		"DateStyle": "ISO", "IntervalStyle": "postgres", "bytea_output": "hex", "dbos.node": "node",
 	}
 	if p.readOnly {
-		params["default_transaction_read_only"] = "on"
+		params[readOnlySession] = "on"
 	}
 	if p.app {
 		params["role"] = appRole(s.schema)
