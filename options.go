@@ -63,10 +63,6 @@ func Migrations(fsys fs.FS) Option { return func(o *options) { o.migrations = fs
 // dbms.Sync, which survives a power cut.
 func Durability(d dbms.Durability) Option { return func(o *options) { o.db.Durability = d } }
 
-// Existing makes Open fail with abi.NotFound where there is no system, instead
-// of making one.
-func Existing() Option { return func(o *options) { o.db.Existing = true } }
-
 // Retention says how long history is kept; the default is three days, and a
 // negative duration means for ever.
 func Retention(d time.Duration) Option { return func(o *options) { o.db.Retention = d } }

@@ -227,7 +227,11 @@ type Status struct {
 	Opened   time.Time
 	Launched bool
 	Runs     map[State]int // unfinished ones by state
+	Nodes    []Node        // that execute runs, or did until they died lately
 }
+
+// A Node is a process that executes runs.
+type Node = sched.Worker
 
 // Status returns the system's state.
 func (s *System) Status(ctx context.Context) (Status, error) {
@@ -237,6 +241,10 @@ func (s *System) Status(ctx context.Context) (Status, error) {
 	err := s.db.View(ctx, func(tx dbms.Tx) error {
 		counts, err := s.tasks.Count(tx)
 		st.Runs = counts
+		if err != nil {
+			return err
+		}
+		st.Nodes, err = s.tasks.Workers(tx)
 		return err
 	})
 	return st, err

@@ -32,9 +32,13 @@ func (s *nodeService) Status(ctx context.Context, _ *dbosv1.StatusRequest) (*dbo
 		OpenedAt: timestamppb.New(status.Opened), Launched: status.Launched,
 		App: text(status.App), AppVersion: text(status.Version),
 		LastLsn: int64(status.LastLSN), OldestLsn: int64(status.OldestLSN),
+		History: status.History, HistoryLag: status.HistoryLag,
 	}
 	for state, n := range status.Runs {
 		res.Runs = append(res.Runs, &dbosv1.RunCount{State: stateMessage(state), Count: int64(n)})
+	}
+	for _, n := range status.Nodes {
+		res.Nodes = append(res.Nodes, &dbosv1.Node{Name: text(n.ID), StartedAt: timestamppb.New(n.Started), Alive: n.Alive, Runs: int64(n.Running)})
 	}
 	slices.SortFunc(res.Runs, func(a, b *dbosv1.RunCount) int { return int(a.State - b.State) })
 	return res, nil

@@ -59,7 +59,7 @@ func (c *cli) connect(ctx context.Context) (*session, error) {
 // openShared opens a database that many processes share: it has no owner, so
 // nobody needs to be asked.
 func openShared(ctx context.Context, url string) (*session, error) {
-	sys, err := dbos.Open(ctx, url)
+	sys, err := dbos.Open(ctx, url, dbos.Existing())
 	if err != nil {
 		return nil, err
 	}

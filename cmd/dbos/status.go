@@ -38,6 +38,7 @@ type statusJSON struct {
 	LastLSN    int64            `json:"last_lsn"`
 	OldestLSN  int64            `json:"oldest_lsn"`
 	History    string           `json:"history,omitempty"`
+	HistoryLag int64            `json:"history_lag_bytes,omitempty"` // kept by the server, not read yet
 	Runs       map[string]int64 `json:"runs"`
 	Node       *nodeJSON        `json:"node,omitempty"`
 	Nodes      []sharerJSON     `json:"nodes,omitempty"` // of a shared database
@@ -47,7 +48,6 @@ type statusJSON struct {
 type sharerJSON struct {
 	Name      string     `json:"name"`
 	StartedAt *time.Time `json:"started_at"`
-	SeenAt    *time.Time `json:"seen_at,omitempty"`
 	Alive     bool       `json:"alive"`
 	Runs      int64      `json:"runs"`
 }
@@ -94,9 +94,9 @@ func statusOf(st *dbosv1.StatusResponse, s *session) statusJSON {
 		j.Runs[stateName(r.State)] = r.Count
 	}
 	if s.shared {
-		j.Database, j.History = st.Location, st.History
+		j.Database, j.History, j.HistoryLag = st.Location, st.History, st.HistoryLag
 		for _, n := range st.Nodes {
-			j.Nodes = append(j.Nodes, sharerJSON{n.Name, moment(n.StartedAt), moment(n.SeenAt), n.Alive, n.Runs})
+			j.Nodes = append(j.Nodes, sharerJSON{n.Name, moment(n.StartedAt), n.Alive, n.Runs})
 		}
 		return j
 	}
@@ -152,19 +152,19 @@ func sharersField(nodes []*dbosv1.Node) field {
 
 // sharerTable is the listing of the programs that share a database.
 func sharerTable(nodes []*dbosv1.Node, now time.Time) *table {
-	t := &table{columns: []column{{title: "NODE", least: 8}, {title: "STATE"}, {title: "SINCE"}, {title: "SEEN"}, {title: "RUNS", right: true}}}
+	t := &table{columns: []column{{title: "NODE", least: 8}, {title: "STATE"}, {title: "SINCE"}, {title: "RUNS", right: true}}}
 	for _, n := range nodes {
-		state, seen := cell{"alive", green}, ""
+		state := cell{"alive", green}
 		if !n.Alive {
 			state = cell{"dead", red}
 		}
-		if n.SeenAt != nil {
-			seen = ago(n.SeenAt.AsTime(), now)
-		}
-		t.add(cell{n.Name, bold}, state, cell{ago(n.StartedAt.AsTime(), now), plain}, cell{seen, plain}, cell{strconv.FormatInt(n.Runs, 10), plain})
+		t.add(cell{n.Name, bold}, state, cell{ago(n.StartedAt.AsTime(), now), plain}, cell{strconv.FormatInt(n.Runs, 10), plain})
 	}
 	return t
 }
+
+// lagShown is how many bytes the server may keep before people are told.
+const lagShown = 64 << 20
 
 // historyText is how far history goes back, and how it is captured where
 // there is a choice.
@@ -172,9 +172,12 @@ func historyText(st *dbosv1.StatusResponse, choice bool) string {
 	text := fmt.Sprintf("LSN %d to %d", st.OldestLsn, st.LastLsn)
 	switch {
 	case choice && st.History == "logical":
-		return text + ", by logical decoding"
+		text += ", by logical decoding"
 	case choice && st.History != "":
-		return text + ", by " + st.History
+		text += ", by " + st.History
+	}
+	if st.HistoryLag > lagShown {
+		text += fmt.Sprintf("; the server keeps %d MB for it", st.HistoryLag>>20)
 	}
 	return text
 }

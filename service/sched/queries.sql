@@ -362,6 +362,15 @@ SELECT (SELECT count(*) FROM beat), (SELECT coalesce(json_agg(id), '[]') FROM bu
 DELETE FROM sched_worker WHERE lease_until = 0
     AND steady_since < (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - $1::bigint
 
+-- name: worker_list
+SELECT w.id, w.started_at, 1, (SELECT count(*) FROM sched_task WHERE state = 'running' AND worker = w.id)
+FROM sched_worker AS w ORDER BY w.started_at, w.id
+
+-- name: worker_list engine: postgres
+SELECT w.id, w.started_at, w.lease_until > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+    (SELECT count(*) FROM sched_task WHERE state = 'running' AND worker = w.id)
+FROM sched_worker AS w ORDER BY w.started_at, w.id
+
 -- name: worker_delete
 DELETE FROM sched_worker WHERE id = $1
 

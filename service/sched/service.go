@@ -34,7 +34,7 @@ type queries struct {
 	TaskFinish, TaskPark, TaskAwait, TaskAwaited, TaskWake  *dbms.Query
 	TaskCancel, TaskResume, TaskRelease, TaskRecover        *dbms.Query
 	TaskPoisoned, QueuePut, QueueList, QueueGet             *dbms.Query
-	WorkerInsert, WorkerDelete, WorkerExpire                *dbms.Query
+	WorkerInsert, WorkerDelete, WorkerExpire, WorkerList    *dbms.Query
 
 	// Of engines that many machines share.
 	TaskSubmit, TaskFinishMany, TaskProbe, TaskLock *dbms.Query

@@ -99,8 +99,11 @@ type StatusResponse struct {
 	// history says how changes are captured: "triggers" or "logical"; "" if they
 	// are not.
 	History string `protobuf:"bytes,17,opt,name=history,proto3" json:"history,omitempty"`
-	// nodes that execute runs of this database, or did until they died.
-	Nodes         []*Node `protobuf:"bytes,18,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// history_lag is how many bytes of its log a server keeps for history that
+	// has not been read.
+	HistoryLag int64 `protobuf:"varint,18,opt,name=history_lag,json=historyLag,proto3" json:"history_lag,omitempty"`
+	// nodes that execute runs of this database, or did until they died lately.
+	Nodes         []*Node `protobuf:"bytes,19,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -254,6 +257,13 @@ func (x *StatusResponse) GetHistory() string {
 	return ""
 }
 
+func (x *StatusResponse) GetHistoryLag() int64 {
+	if x != nil {
+		return x.HistoryLag
+	}
+	return 0
+}
+
 func (x *StatusResponse) GetNodes() []*Node {
 	if x != nil {
 		return x.Nodes
@@ -268,12 +278,10 @@ type Node struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// started_at is when it began.
 	StartedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
-	// seen_at is when it was last known to live, if it has to say so.
-	SeenAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=seen_at,json=seenAt,proto3" json:"seen_at,omitempty"`
 	// alive says that it may still execute what it holds.
-	Alive bool `protobuf:"varint,4,opt,name=alive,proto3" json:"alive,omitempty"`
+	Alive bool `protobuf:"varint,3,opt,name=alive,proto3" json:"alive,omitempty"`
 	// runs that it executes.
-	Runs          int64 `protobuf:"varint,5,opt,name=runs,proto3" json:"runs,omitempty"`
+	Runs          int64 `protobuf:"varint,4,opt,name=runs,proto3" json:"runs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -318,13 +326,6 @@ func (x *Node) GetName() string {
 func (x *Node) GetStartedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.StartedAt
-	}
-	return nil
-}
-
-func (x *Node) GetSeenAt() *timestamppb.Timestamp {
-	if x != nil {
-		return x.SeenAt
 	}
 	return nil
 }
@@ -403,7 +404,7 @@ var File_dbos_v1_node_proto protoreflect.FileDescriptor
 const file_dbos_v1_node_proto_rawDesc = "" +
 	"\n" +
 	"\x12dbos/v1/node.proto\x12\adbos.v1\x1a\x11dbos/v1/run.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n" +
-	"\rStatusRequest\"\xac\x04\n" +
+	"\rStatusRequest\"\xcd\x04\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1d\n" +
 	"\n" +
@@ -427,15 +428,16 @@ const file_dbos_v1_node_proto_rawDesc = "" +
 	"\vapp_version\x18\x0f \x01(\tR\n" +
 	"appVersion\x12\x1a\n" +
 	"\blaunched\x18\x10 \x01(\bR\blaunched\x12\x18\n" +
-	"\ahistory\x18\x11 \x01(\tR\ahistory\x12#\n" +
-	"\x05nodes\x18\x12 \x03(\v2\r.dbos.v1.NodeR\x05nodes\"\xb4\x01\n" +
+	"\ahistory\x18\x11 \x01(\tR\ahistory\x12\x1f\n" +
+	"\vhistory_lag\x18\x12 \x01(\x03R\n" +
+	"historyLag\x12#\n" +
+	"\x05nodes\x18\x13 \x03(\v2\r.dbos.v1.NodeR\x05nodes\"\x7f\n" +
 	"\x04Node\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x129\n" +
 	"\n" +
-	"started_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x123\n" +
-	"\aseen_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x06seenAt\x12\x14\n" +
-	"\x05alive\x18\x04 \x01(\bR\x05alive\x12\x12\n" +
-	"\x04runs\x18\x05 \x01(\x03R\x04runs\"I\n" +
+	"started_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12\x14\n" +
+	"\x05alive\x18\x03 \x01(\bR\x05alive\x12\x12\n" +
+	"\x04runs\x18\x04 \x01(\x03R\x04runs\"I\n" +
 	"\bRunCount\x12'\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x11.dbos.v1.RunStateR\x05state\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x03R\x05count2M\n" +
@@ -468,15 +470,14 @@ var file_dbos_v1_node_proto_depIdxs = []int32{
 	3, // 1: dbos.v1.StatusResponse.runs:type_name -> dbos.v1.RunCount
 	2, // 2: dbos.v1.StatusResponse.nodes:type_name -> dbos.v1.Node
 	4, // 3: dbos.v1.Node.started_at:type_name -> google.protobuf.Timestamp
-	4, // 4: dbos.v1.Node.seen_at:type_name -> google.protobuf.Timestamp
-	5, // 5: dbos.v1.RunCount.state:type_name -> dbos.v1.RunState
-	0, // 6: dbos.v1.NodeService.Status:input_type -> dbos.v1.StatusRequest
-	1, // 7: dbos.v1.NodeService.Status:output_type -> dbos.v1.StatusResponse
-	7, // [7:8] is the sub-list for method output_type
-	6, // [6:7] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	5, // 4: dbos.v1.RunCount.state:type_name -> dbos.v1.RunState
+	0, // 5: dbos.v1.NodeService.Status:input_type -> dbos.v1.StatusRequest
+	1, // 6: dbos.v1.NodeService.Status:output_type -> dbos.v1.StatusResponse
+	6, // [6:7] is the sub-list for method output_type
+	5, // [5:6] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_dbos_v1_node_proto_init() }
