@@ -94,7 +94,7 @@ func waitForNone(ctx context.Context, pool *pgxpool.Pool, query string) error {
 			return err
 		}
 		select {
-		case <-time.After(2 * time.Millisecond):
+		case <-time.After(5 * time.Millisecond):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

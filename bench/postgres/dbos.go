@@ -23,8 +23,11 @@ const queueName = "bench"
 func (s *settings) open(ctx context.Context, url string) (*dbos.System, error) {
 	migrations := fstest.MapFS{"0001_init.sql": {Data: []byte(itemSchema)}}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	return dbos.Open(ctx, withParameter(url, "dbos_connections", s.Connections), dbos.App("bench"), dbos.Migrations(migrations),
-		dbos.MaxRuns(s.Workers), dbos.Logger(log))
+	options := []dbos.Option{dbos.App("bench"), dbos.Migrations(migrations), dbos.MaxRuns(s.Workers), dbos.Logger(log)}
+	if s.NoHistory {
+		options = append(options, dbos.NoHistory())
+	}
+	return dbos.Open(ctx, withParameter(url, "dbos_connections", s.Connections), options...)
 }
 
 // withDBOS opens a database with DBOS's tables and a queue. What is started on
@@ -110,8 +113,8 @@ func (s *settings) dbosWork(ctx context.Context) (r measure.Result, err error) {
 	return r, err
 }
 
-// dbosLeft asks whether a run is not finished.
-const dbosLeft = `SELECT EXISTS (SELECT 1 FROM dbos.sched_task WHERE state IN ('queued', 'running', 'waiting'))`
+// dbosLeft asks whether a run is not finished, by the indexes of each state.
+const dbosLeft = `SELECT EXISTS (SELECT 1 FROM dbos.sched_task WHERE state = 'running') OR EXISTS (SELECT 1 FROM dbos.sched_task WHERE state = 'queued')`
 
 // dbosEndToEnd queues runs while the node executes them.
 func (s *settings) dbosEndToEnd(ctx context.Context) (r measure.Result, err error) {

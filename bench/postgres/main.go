@@ -41,6 +41,8 @@ type settings struct {
 	Kills       int           `json:"kills"`
 	Held        time.Duration `json:"held_ns"`
 	WAL         string        `json:"wal_level"`
+	Set         []string      `json:"set,omitempty"`
+	NoHistory   bool          `json:"no_history,omitempty"`
 	statements  bool
 	sides       string
 	wanted      *regexp.Regexp // sides
@@ -59,8 +61,13 @@ func main() {
 	flag.IntVar(&s.Kills, "kills", 3, "processes killed to measure recovery")
 	flag.DurationVar(&s.Held, "held", 6*time.Second, "how long each side works under a held snapshot, and without")
 	flag.StringVar(&s.WAL, "wal-level", "logical", "wal_level of the server that is started; with replica DBOS records history by triggers")
+	flag.BoolVar(&s.NoHistory, "no-history", false, "let DBOS record no changes, to see what that costs")
 	flag.BoolVar(&s.statements, "statements", false, "print what pg_stat_statements saw of DBOS, to standard error")
 	flag.StringVar(&s.sides, "sides", "", "only sides whose name matches this regular expression: plain, River, DBOS")
+	flag.Func("set", "another setting of the server that is started, `name=value`; may be repeated", func(setting string) error {
+		s.Set = append(s.Set, setting)
+		return nil
+	})
 	flag.StringVar(&s.url, "url", "", "use this server (and wal_level as it is) instead of a new one")
 	flag.StringVar(&s.child, "child", "", "used by the program itself")
 	flag.Parse()
@@ -126,7 +133,7 @@ func (s *settings) choose(only *regexp.Regexp, cases []measure.Case) []measure.C
 }
 
 func (s *settings) startServer(ctx context.Context) (*pgserver.Server, error) {
-	options := []string{"wal_level=" + s.WAL, "max_connections=200"}
+	options := append([]string{"wal_level=" + s.WAL, "max_connections=200"}, s.Set...)
 	if s.statements {
 		options = append(options, "shared_preload_libraries=pg_stat_statements", "pg_stat_statements.max=10000")
 	}
