@@ -119,7 +119,7 @@ func (s *System) claim() (more bool, again time.Duration, err error) {
 	}
 	s.freeSlots(slots - len(tasks))
 	for i := range tasks {
-		s.execute(&tasks[i], true, cancels)
+		s.execute(&tasks[i], tasks[i].Attempt > 1, cancels) // the first has no journal yet
 	}
 	return more, again, err
 }
