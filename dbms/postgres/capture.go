@@ -44,6 +44,33 @@ BEGIN
 		HINT = format('use DELETE FROM %I', TG_TABLE_NAME);
 END $f$`
 
+// strangers makes what records, where changes are captured by triggers, the
+// transactions of sessions that are not the engine's: at their commit they get
+// a record and a ticket like every other. (In the server's log they are seen
+// without: see foreignChange.)
+func (h *history) strangers() []string {
+	return []string{
+		"CREATE TABLE IF NOT EXISTS dbos_stranger (xid bigint PRIMARY KEY)",
+		fmt.Sprintf(`CREATE OR REPLACE FUNCTION dbos_stranger() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f$
+DECLARE
+	now bigint := (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
+	wal pg_lsn;
+BEGIN
+	DELETE FROM %[1]s.dbos_stranger WHERE xid = NEW.xid;
+	PERFORM pg_advisory_xact_lock_shared(%[2]d);
+	wal := pg_current_wal_insert_lsn();
+	INSERT INTO %[1]s.dbos_transaction (lsn, at, procedure, principal, node, started_at, nonce, xid, wal)
+	SELECT nextval('%[1]s.dbos_lsn'), greatest(now, (SELECT at FROM %[1]s.dbos_transaction ORDER BY lsn DESC LIMIT 1)), 'sql', 'user:' || session_user,
+		coalesce(nullif(current_setting('application_name'), ''), 'unknown'), (extract(epoch FROM transaction_timestamp()) * 1000000)::bigint,
+		(random() * 9e15)::bigint, NEW.xid, wal;
+	RETURN NULL;
+END $f$`, quoteName(h.schema), lockKey(h.schema)),
+		"REVOKE EXECUTE ON FUNCTION dbos_stranger() FROM PUBLIC",
+		"DROP TRIGGER IF EXISTS dbos_stranger ON dbos_stranger",
+		"CREATE CONSTRAINT TRIGGER dbos_stranger AFTER INSERT ON dbos_stranger DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION dbos_stranger()",
+	}
+}
+
 // release takes everything away that an earlier capture has made, and what it
 // has recorded.
 func (h *history) release(ctx context.Context, tx executor) error {
@@ -71,6 +98,7 @@ func (h *history) release(ctx context.Context, tx executor) error {
 		}
 	}
 	script = append(script, "DELETE FROM dbos_definition", refuseTruncate)
+	script = append(script, h.strangers()...)
 	// Only transactions in which changes were recorded by triggers are looked
 	// for by their number.
 	script = append(script, "CREATE INDEX IF NOT EXISTS dbos_transaction_xid ON dbos_transaction (xid)")
@@ -260,8 +288,13 @@ func (rec *reconciler) recorder(t *target) string {
 		update = "IF record_image_eq(ROW(" + strings.Join(before, ", ") + "), ROW(" + strings.Join(after, ", ") + ")) THEN\n\t\t\t" +
 			row("update", old, new) + "\n\t\tELSE\n\t\t" + update + "\n\t\tEND IF;"
 	}
+	stranger := ""
+	if rec.capture == captureTriggers {
+		stranger = "\n\tIF coalesce(current_setting('dbos.node', true), '') = '' THEN\n\t\tINSERT INTO " + quoteName(rec.h.schema) +
+			".dbos_stranger VALUES (pg_current_xact_id()::text::bigint) ON CONFLICT DO NOTHING;\n\tEND IF;"
+	}
 	return "CREATE OR REPLACE FUNCTION " + quoteName(t.history.name) + "() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f$\n" +
-		"BEGIN\n\tIF TG_OP = 'INSERT' THEN\n\t\t" + row("insert", "NULL", new) +
+		"BEGIN" + stranger + "\n\tIF TG_OP = 'INSERT' THEN\n\t\t" + row("insert", "NULL", new) +
 		"\n\tELSIF TG_OP = 'UPDATE' THEN\n\t\t" + update + "\n\tELSE\n\t\t" + row("delete", old, "NULL") +
 		"\n\tEND IF;\n\tRETURN NULL;\nEND $f$"
 }

@@ -222,7 +222,7 @@ func (s *stream) fill(ctx context.Context, h *history, commits []listed) error {
 			return corruptLog("it does not have transaction %d of commit %d", commits[next].xid, commits[next].LSN)
 		}
 	}
-	if len(s.foreign) > 0 {
+	if s.undecided(commits[len(commits)-1].LSN) {
 		if err := s.readAll(ctx, h); err != nil {
 			return err
 		}
@@ -231,17 +231,31 @@ func (s *stream) fill(ctx context.Context, h *history, commits []listed) error {
 	return nil
 }
 
+// undecided reports whether a foreign change may go with one of the commits
+// up to an LSN, but perhaps has gone with an earlier one, whose place in the
+// log is later.
+func (s *stream) undecided(upto dbms.LSN) bool {
+	return slices.ContainsFunc(s.foreign, func(f *foreignChange) bool { return !f.decided && f.first != 0 && f.first <= upto })
+}
+
 // readAll reads up to the end of the log as it is now, so that it is known
 // with which commit a foreign change goes.
 func (s *stream) readAll(ctx context.Context, h *history) error {
-	if _, err := h.barrier(ctx); err != nil {
+	last, err := h.barrier(ctx)
+	if err != nil {
 		return err
 	}
 	end, err := h.flush(ctx, true)
 	if err != nil {
 		return err
 	}
-	return s.readTo(ctx, end)
+	if err := s.readTo(ctx, end); err != nil {
+		return err
+	}
+	for _, f := range s.foreign {
+		f.decided = f.first != 0 && f.first <= last // lower ones have ended
+	}
+	return nil
 }
 
 // give hands out what was read for the commits.

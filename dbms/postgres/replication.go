@@ -36,6 +36,8 @@ type stream struct {
 type foreignChange struct {
 	events []event
 	first  dbms.LSN // that LSN as far as is known; 0 if there was none yet
+	// decided says that all commits that can be asked for now were read.
+	decided bool
 }
 
 // copyTries bounds how often the slot is copied while it moves.
