@@ -247,15 +247,3 @@ func (c *conn) fetch(s *statement, portal string, limit uint32) (result, error) 
 		}
 	}
 }
-
-// simple runs one statement on its own and returns all its rows.
-func (c *conn) simple(s *statement, params []param) ([][]dbms.Value, error) {
-	r, err := c.run(s, "", params, 0)
-	if c.broken {
-		return nil, err
-	}
-	if syncErr := c.sync(); err == nil {
-		err = syncErr
-	}
-	return r.rows, err
-}
