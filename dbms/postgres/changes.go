@@ -168,35 +168,32 @@ func number(lsn dbms.LSN, events []event) []dbms.Change {
 
 // readLog reads the commits' changes from the server's log.
 func (h *history) readLog(ctx context.Context, after dbms.LSN, commits []listed) error {
-	s, err := h.stream(ctx, after)
-	if err == nil {
-		if err = s.fill(ctx, h, commits); err != nil {
-			s.close()
-		}
+	kept, err := h.tryLog(ctx, after, commits)
+	if kept && err != nil && ctx.Err() == nil {
+		// The stream was kept from an earlier call and may have died since.
+		_, err = h.tryLog(ctx, after, commits)
 	}
-	switch {
-	case err == nil:
-		h.keep(s)
-		return nil
-	case ctx.Err() != nil:
+	if stateOf(err) == "" || ctx.Err() != nil {
 		return err
-	case slotGone(err):
-		if lost := h.keepSlot(ctx); lost != nil {
-			return lost
-		}
-		return err // history begins anew, or this reader came a moment too early
-	case disconnected(err) && s != nil:
-		// It was kept from earlier and has died since.
-		if s, err = h.openStream(ctx, after); err != nil {
-			return err
-		}
-		if err = s.fill(ctx, h, commits); err != nil {
-			s.close()
-			return err
-		}
-		h.keep(s)
+	}
+	if lost := h.keepSlot(ctx); lost != nil {
+		return lost
 	}
 	return err
+}
+
+// tryLog does so with a stream, and tells whether that was kept from earlier.
+func (h *history) tryLog(ctx context.Context, after dbms.LSN, commits []listed) (kept bool, err error) {
+	s, kept, err := h.stream(ctx, after)
+	if err != nil {
+		return kept, err
+	}
+	if err := s.fill(ctx, h, commits); err != nil {
+		s.close()
+		return kept, err
+	}
+	h.keep(s)
+	return kept, nil
 }
 
 // fill reads the log until it has all the commits, and gives them their

@@ -124,18 +124,10 @@ func (s *stream) start(ctx context.Context, h *history, place string) error {
 }
 
 const (
-	stateUndefinedObject = "42704"
-	stateNotInState      = "55000"
-	stateObjectInUse     = "55006"
-	stateUndefinedTable  = "42P01"
+	stateNotInState   = "55000"
+	stateObjectInUse  = "55006"
+	stateTooManySlots = "53400"
 )
-
-// slotGone reports whether an error says that the slot is no more, or that
-// the server has removed the log that it held.
-func slotGone(err error) bool {
-	state := stateOf(err)
-	return state == stateUndefinedObject || state == stateNotInState
-}
 
 func (s *stream) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
@@ -258,18 +250,18 @@ const (
 	idleTime    = 30 * time.Second
 )
 
-// stream returns one that stands at the LSN: kept, or new.
-func (h *history) stream(ctx context.Context, after dbms.LSN) (*stream, error) {
+// stream returns one that stands at the LSN: kept from an earlier call, or new.
+func (h *history) stream(ctx context.Context, after dbms.LSN) (s *stream, kept bool, err error) {
 	h.mu.Lock()
 	for i, s := range h.streams {
 		if s.after == after {
 			h.streams = append(h.streams[:i:i], h.streams[i+1:]...)
 			h.mu.Unlock()
-			return s, nil
+			return s, true, nil
 		}
 	}
 	h.mu.Unlock()
-	s, err := h.openStream(ctx, after)
+	s, err = h.openStream(ctx, after)
 	if stateOf(err) == stateTooManySlots {
 		h.closeIdle(0)
 		if s, err = h.openStream(ctx, after); stateOf(err) == stateTooManySlots {
@@ -277,10 +269,8 @@ func (h *history) stream(ctx context.Context, after dbms.LSN) (*stream, error) {
 				WithHint("raise the server's max_replication_slots: each reader of changes needs one while it reads")
 		}
 	}
-	return s, err
+	return s, false, err
 }
-
-const stateTooManySlots = "53400"
 
 // keep puts a stream aside for the next call that goes on where it stands.
 func (h *history) keep(s *stream) {
