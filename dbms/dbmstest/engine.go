@@ -2,6 +2,7 @@ package dbmstest
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/dbos-go/dbos/dbms"
@@ -29,39 +30,57 @@ type Engine struct {
 	Directory bool
 }
 
+// A subject is a part of the examination.
+type subject struct {
+	name    string
+	examine func(*testing.T, Engine)
+}
+
+// subjects are the parts of the examination, in its order.
+var subjects = []subject{
+	{"Atomicity", examineAtomicity},
+	{"Group", examineGroup},
+	{"Timeout", examineTimeout},
+	{"Bank", examineBank},
+	{"Histories", examineHistories},
+	{"Changes", examineChanges},
+	{"ChangesOfCases", examineCases},
+	{"ChangesInOrder", examineFeed},
+	{"Calls", examineCalls},
+	{"Clock", examineClock},
+	{"Trim", examineTrim},
+	{"Notify", examineNotify},
+	{"View", examineView},
+	{"Interrupt", examineInterrupt},
+	{"Statements", examineStatements},
+	{"Values", examineValues},
+	{"Prepare", examinePrepare},
+	{"Migrate", examineMigrate},
+	{"Rights", examineRights},
+	{"Misuse", examineMisuse},
+	{"Close", examineClose},
+	{"Crash", examineCrash},
+	{"Disk", examineDisk},
+}
+
 // Examine runs the whole examination as subtests of t. With -short it does so
 // in fewer rounds.
-func Examine(t *testing.T, e Engine) {
+func Examine(t *testing.T, e Engine) { ExamineWithout(t, e) }
+
+// ExamineWithout is Examine without some subjects. It is for an engine that is
+// examined in several ways: what does not depend on the way need not be
+// examined in each.
+func ExamineWithout(t *testing.T, e Engine, without ...string) {
 	e.Need(t)
-	for _, subject := range []struct {
-		name    string
-		examine func(*testing.T, Engine)
-	}{
-		{"Atomicity", examineAtomicity},
-		{"Group", examineGroup},
-		{"Timeout", examineTimeout},
-		{"Bank", examineBank},
-		{"Histories", examineHistories},
-		{"Changes", examineChanges},
-		{"ChangesOfCases", examineCases},
-		{"ChangesInOrder", examineFeed},
-		{"Calls", examineCalls},
-		{"Clock", examineClock},
-		{"Trim", examineTrim},
-		{"Notify", examineNotify},
-		{"View", examineView},
-		{"Interrupt", examineInterrupt},
-		{"Statements", examineStatements},
-		{"Values", examineValues},
-		{"Prepare", examinePrepare},
-		{"Migrate", examineMigrate},
-		{"Rights", examineRights},
-		{"Misuse", examineMisuse},
-		{"Close", examineClose},
-		{"Crash", examineCrash},
-		{"Disk", examineDisk},
-	} {
-		t.Run(subject.name, func(t *testing.T) { subject.examine(t, e) })
+	for _, name := range without {
+		if !slices.ContainsFunc(subjects, func(s subject) bool { return s.name == name }) {
+			t.Fatalf("there is no subject %s", name)
+		}
+	}
+	for _, s := range subjects {
+		if !slices.Contains(without, s.name) {
+			t.Run(s.name, func(t *testing.T) { s.examine(t, e) })
+		}
 	}
 }
 
