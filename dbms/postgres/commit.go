@@ -84,7 +84,8 @@ func (db *DB) prologue(p purpose) []*statement {
 	if p.app {
 		list = append(list, &statement{text: "SET LOCAL ROLE " + appRole(db.settings.schema)})
 	} else {
-		list = append(list, &statement{text: "SET LOCAL enable_seqscan TO off"})
+		list = append(list, &statement{text: "SET LOCAL enable_seqscan TO off"},
+			&statement{text: "SET LOCAL idle_in_transaction_session_timeout TO '" + barrierTimeout + "'"})
 	}
 	if db.async() && !p.readOnly {
 		list = append(list, &statement{text: "SET LOCAL synchronous_commit TO off"})

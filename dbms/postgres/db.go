@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -158,6 +160,13 @@ func nodeTag(node string) string {
 	h := fnv.New64a()
 	h.Write([]byte(node))
 	return fmt.Sprintf("dbos %016x", h.Sum64())
+}
+
+// major is the server's major version, or 0.
+func (db *DB) major() int {
+	digits, _, _ := strings.Cut(db.version, ".")
+	n, _ := strconv.Atoi(digits)
+	return n
 }
 
 func (db *DB) async() bool { return db.options.Durability == dbms.Async }

@@ -21,10 +21,11 @@ const (
 	lastTicket  = `SELECT coalesce((SELECT max(lsn) FROM dbos_transaction), (SELECT value FROM dbos_meta WHERE key = 'oldest'), 0)`
 )
 
-// holdBarrier runs fn while no ticket is under way, with the LSN of the last
-// commit.
+// holdBarrier runs fn, once, while no ticket is under way, with the LSN of the
+// last commit. If it returns an error, the barrier may have ended before fn.
 func (db *DB) holdBarrier(ctx context.Context, fn func(dbms.LSN) error) error {
-	return db.transact(ctx, func(tx executor) error {
+	return db.transactOnce(ctx, func(tx connSQL) error {
+		tx.block()
 		if _, err := tx.query(ctx, lockTickets, db.ticketLock); err != nil {
 			return err
 		}
@@ -34,6 +35,11 @@ func (db *DB) holdBarrier(ctx context.Context, fn func(dbms.LSN) error) error {
 		}
 		lsn := dbms.LSN(rows[0][0].(int64))
 		db.advance(lsn)
+		// All commits wait now. Should this process be stopped here, the
+		// server ends the session, which it sees as idle only after a Sync.
+		if err := tx.rest(); err != nil {
+			return err
+		}
 		return fn(lsn)
 	})
 }

@@ -39,7 +39,7 @@ const transactTries = 4
 // does must be the same when it is done twice.
 func (db *DB) transact(ctx context.Context, fn func(executor) error) error {
 	for try := 1; ; try++ {
-		err := db.transactOnce(ctx, fn)
+		err := db.transactOnce(ctx, func(tx connSQL) error { return fn(tx) })
 		if !disconnected(err) || try == transactTries || ctx.Err() != nil {
 			return err
 		}
@@ -51,7 +51,7 @@ func (db *DB) transact(ctx context.Context, fn func(executor) error) error {
 	}
 }
 
-func (db *DB) transactOnce(ctx context.Context, fn func(executor) error) error {
+func (db *DB) transactOnce(ctx context.Context, fn func(connSQL) error) error {
 	l, err := db.committed.get(ctx)
 	if err != nil {
 		return err
@@ -87,6 +87,18 @@ func (db *DB) transactOnce(ctx context.Context, fn func(executor) error) error {
 
 // connSQL runs statements in the open transaction of a connection.
 type connSQL struct{ c *conn }
+
+// block makes the transaction an explicit one.
+func (s connSQL) block() {
+	if !s.c.inBlock {
+		s.c.queue(beginBlock, nil)
+		s.c.inBlock = true
+	}
+}
+
+// rest ends what was sent with a Sync, which leaves the explicit transaction
+// open and, for the server, idle.
+func (s connSQL) rest() error { return s.c.sync() }
 
 func (s connSQL) exec(ctx context.Context, sql string, args ...any) error {
 	_, err := s.query(ctx, sql, args...)

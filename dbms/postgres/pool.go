@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/jackc/puddle/v2"
@@ -57,6 +58,14 @@ func (p *pool) connect(ctx context.Context) (*conn, error) {
 	return c, err
 }
 
+const (
+	// stopPatience is how much longer than a function a transaction may take
+	// before the server ends it.
+	stopPatience = 30 * time.Second
+	// barrierTimeout is how long a barrier may last: see holdBarrier.
+	barrierTimeout = "2s"
+)
+
 func (p *pool) session() map[string]string {
 	s := p.db.settings
 	if s.pooled {
@@ -72,7 +81,13 @@ func (p *pool) session() map[string]string {
 	if p.app {
 		params["role"] = appRole(s.schema)
 	}
+	if p.db.major() >= 17 {
+		// A process that is stopped in the middle of a transaction does not
+		// hold its locks for ever. Older servers have no such limit.
+		params["transaction_timeout"] = strconv.FormatInt((p.db.timeout + stopPatience).Milliseconds(), 10)
+	}
 	if !p.app {
+		params["idle_in_transaction_session_timeout"] = barrierTimeout
 		// The services' statements over sets go by key. A plan that was made
 		// while a table was small would otherwise read all of it for ever.
 		params["enable_seqscan"] = "off"
