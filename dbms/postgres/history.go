@@ -261,7 +261,14 @@ func (h *history) resume(ctx context.Context, capture string) error {
 			return err
 		}
 	}
-	return h.transact(ctx, func(tx executor) error { return h.reconcile(ctx, tx, capture, everyTable) })
+	return h.transact(ctx, func(tx executor) error {
+		if err := h.reconcile(ctx, tx, capture, everyTable); err != nil || capture != captureTriggers {
+			return err
+		}
+		// What was found gets a record as strangers' changes do; in the log
+		// it is seen without.
+		return tx.exec(ctx, `INSERT INTO dbos_stranger SELECT DISTINCT xid FROM dbos_definition WHERE xid = pg_current_xact_id()::text::bigint`)
+	})
 }
 
 // switchTo changes the state of capture. History has a gap there: nobody can

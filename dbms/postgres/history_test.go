@@ -297,3 +297,36 @@ func TestStrangers(t *testing.T) {
 		}
 	})
 }
+
+// TestFoundAtOpening: what was changed of the definitions behind the engine's
+// back is found when the system is opened the next time, and so are the places
+// of rows that VACUUM FULL has moved.
+func TestFoundAtOpening(t *testing.T) {
+	onCaptures(t, func(t *testing.T, db *DB) {
+		schema := db.settings.schema
+		do(t, db, "CREATE TABLE app (id bigint PRIMARY KEY, v text)", "CREATE TABLE bare (n bigint)", "INSERT INTO app VALUES (1, 'x')")
+		do(t, db, "INSERT INTO bare VALUES (1), (2), (3)")
+		last := do(t, db, "DELETE FROM bare WHERE n = 1")
+		for _, sql := range []string{
+			"ALTER TABLE " + schema + ".app ADD COLUMN w bigint DEFAULT 7", "CREATE TABLE " + schema + ".other (id bigint PRIMARY KEY)",
+			"ALTER TABLE " + schema + ".other OWNER TO " + schema + "_app", "INSERT INTO " + schema + ".other VALUES (5)", "VACUUM FULL " + schema + ".bare",
+		} {
+			if _, err := pgtest.Need(t).Exec(t.Context(), sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+		again := node(t, urlOf(db), dbms.Options{})
+		do(t, again, "UPDATE app SET v = 'y'", "UPDATE other SET id = 6", "DELETE FROM bare WHERE n = 2")
+		var said []string
+		for _, c := range readAllOf(t, again, last, 10) {
+			for _, change := range c.Changes {
+				said = append(said, fmt.Sprint(change.Op, " ", change.Table, change.Row, change.Key))
+			}
+		}
+		want := "define app[] []; drop bare[] []; define bare[] []; insert bare[2] [(0,1)]; insert bare[3] [(0,2)]; define other[] []; insert other[5] [5]; " +
+			"update app[1 y 7] [1]; delete other[] [5]; insert other[6] [6]; delete bare[] [(0,1)]"
+		if got := strings.Join(said, "; "); got != want {
+			t.Errorf("Changes has\n%s\nwant\n%s", got, want)
+		}
+	})
+}
