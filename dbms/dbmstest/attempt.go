@@ -13,6 +13,10 @@ import (
 // patience is how long anything prompt may take on a slow and busy machine.
 const patience = 20 * time.Second * slowness
 
+// endurance is how long hundreds of transactions may take there, on an engine
+// behind a network.
+const endurance = 3 * time.Minute * slowness
+
 // An outcome is how an Update ended for its caller.
 type outcome struct {
 	lsn      dbms.LSN
@@ -45,21 +49,37 @@ func attempt(ctx context.Context, db dbms.DB, call abi.Call, fn func(dbms.Tx) er
 // promptly fails the test if fn does not return in time.
 func promptly(t *testing.T, what string, fn func()) {
 	t.Helper()
+	await(t, what, started(fn))
+}
+
+// finally fails the test if fn, which is much work, does not return.
+func finally(t *testing.T, what string, fn func()) {
+	t.Helper()
+	awaitWithin(t, what, started(fn), endurance)
+}
+
+// started runs fn and signals its end.
+func started(fn func()) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		fn()
 	}()
-	await(t, what, done)
+	return done
 }
 
 // await waits for a signal.
 func await[T any](t *testing.T, what string, signal <-chan T) {
 	t.Helper()
+	awaitWithin(t, what, signal, patience)
+}
+
+func awaitWithin[T any](t *testing.T, what string, signal <-chan T, limit time.Duration) {
+	t.Helper()
 	select {
 	case <-signal:
-	case <-time.After(patience):
-		t.Fatalf("%s: not within %v", what, patience)
+	case <-time.After(limit):
+		t.Fatalf("%s: not within %v", what, limit)
 	}
 }
 

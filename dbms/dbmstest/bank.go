@@ -55,7 +55,7 @@ func examineBank(t *testing.T, e Engine) {
 			}
 		})
 	}
-	promptly(t, "the transfers", movers.Wait)
+	finally(t, "the transfers", movers.Wait)
 	close(done)
 	promptly(t, "the views", viewers.Wait)
 	d.want(accounts*deposit, bankTotal)

@@ -33,7 +33,7 @@ func examineGroup(t *testing.T, e Engine) {
 			}
 		})
 	}
-	promptly(t, "the transactions", all.Wait)
+	finally(t, "the transactions", all.Wait)
 	want := slices.Sorted(slices.Values(slices.Concat(committed...)))
 	if len(want) == 0 {
 		t.Fatal("no transaction has committed")

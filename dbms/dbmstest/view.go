@@ -73,7 +73,7 @@ func examineReadYourWrites(t *testing.T, d *database) {
 			}
 		})
 	}
-	promptly(t, "the callers", all.Wait)
+	finally(t, "the callers", all.Wait)
 }
 
 // examineNoWait: while a transaction is under way, views run, and do not see

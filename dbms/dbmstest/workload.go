@@ -51,7 +51,7 @@ func examineHistories(t *testing.T, e Engine) {
 			}
 		})
 	}
-	promptly(t, "the transactions", all.Wait)
+	finally(t, "the transactions", all.Wait)
 	var last []op
 	for key := range (n/lifetime + 1) * lists {
 		last = append(last, op{key: key})
