@@ -78,6 +78,10 @@ func TransactionTimeout(d time.Duration) Option { return func(o *options) { o.db
 // tests. Time never runs backwards, whatever it says.
 func Clock(now func() time.Time) Option { return func(o *options) { o.db.Now = now } }
 
+// Existing opens only a system that is there already: where there is none, the
+// error is of kind abi.NotFound, and nothing is made.
+func Existing() Option { return func(o *options) { o.db.Existing = true } }
+
 // Logger gets the system's log; the default discards it.
 func Logger(l *slog.Logger) Option { return func(o *options) { o.logger, o.db.Logger = l, l } }
 
