@@ -130,12 +130,10 @@ func (rec *reconciler) equip(ctx context.Context, t *target, old definition, cop
 		}
 	}
 	name := quoteName(t.name)
-	script := []string{"DROP TRIGGER IF EXISTS " + quoteName(truncateTrigger) + " ON " + name,
-		"CREATE TRIGGER " + quoteName(truncateTrigger) + " BEFORE TRUNCATE ON " + name + " EXECUTE FUNCTION dbos_truncate()",
-		"DROP TRIGGER IF EXISTS " + quoteName(rowTrigger) + " ON " + name}
+	script := []string{"CREATE OR REPLACE TRIGGER " + quoteName(truncateTrigger) + " BEFORE TRUNCATE ON " + name + " EXECUTE FUNCTION dbos_truncate()"}
 	if triggers {
 		script = append(script, rec.recorder(t), "REVOKE EXECUTE ON FUNCTION "+quoteName(t.history.name)+"() FROM PUBLIC",
-			"CREATE TRIGGER "+quoteName(rowTrigger)+" AFTER INSERT OR UPDATE OR DELETE ON "+name+
+			"CREATE OR REPLACE TRIGGER "+quoteName(rowTrigger)+" AFTER INSERT OR UPDATE OR DELETE ON "+name+
 				" FOR EACH ROW EXECUTE FUNCTION "+quoteName(t.history.name)+"()")
 		if t.published {
 			script = append(script, "ALTER PUBLICATION "+quoteName(rec.h.publication())+" DROP TABLE "+name)
@@ -144,6 +142,9 @@ func (rec *reconciler) equip(ctx context.Context, t *target, old definition, cop
 			script = append(script, "ALTER TABLE "+name+" REPLICA IDENTITY DEFAULT")
 		}
 		return runScript(ctx, rec.tx, script...)
+	}
+	if t.triggers > 0 {
+		script = append(script, "DROP TRIGGER IF EXISTS "+quoteName(rowTrigger)+" ON "+name)
 	}
 	if t.identity != "f" {
 		script = append(script, "ALTER TABLE "+name+" REPLICA IDENTITY FULL")

@@ -25,28 +25,23 @@ type relation struct {
 	inherits    bool // or is inherited from
 	published   bool
 	triggers    int64 // how many of history's it has
-	stamp       string
-	touched     bool // by this transaction, or since it began
+	stamp       string // changes when the table's definition does
 }
 
-// readRelations is one look at the whole schema. What a transaction has
-// written itself is recognised by xmin, which is not before its own.
+// readRelations is one look at the whole schema. A row of the catalog that is
+// written anew gets another place, so places tell that something has changed.
 const readRelations = `
-WITH mine AS (SELECT pg_current_xact_id()::xid AS x),
-rels AS (SELECT c.*, c.xmin AS x FROM pg_class c WHERE c.relnamespace = $1::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S'))
 SELECT c.oid::bigint, c.relname, c.relkind::text, pg_get_userbyid(c.relowner), c.relreplident::text, c.relpersistence::text, c.relispartition,
 	EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)),
 	EXISTS (SELECT FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = c.oid AND p.pubname = $2),
 	(SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname IN ('` + rowTrigger + `', '` + truncateTrigger + `') AND t.tgenabled IN ('O', 'A')),
-	concat_ws('.', c.relfilenode, c.relchecks, c.relnatts, k.n, k.key, a.n, a.defaults,
-		(SELECT md5(string_agg(e.enumlabel, ' ' ORDER BY e.oid)) FROM pg_attribute x JOIN pg_enum e ON e.enumtypid = x.atttypid WHERE x.attrelid = c.oid)),
-	age(c.x) <= age(mine.x) OR k.touched OR a.touched
-FROM rels c CROSS JOIN mine
-LEFT JOIN LATERAL (SELECT count(*) AS n, max(oid) FILTER (WHERE contype = 'p') AS key, bool_or(age(xmin) <= age(mine.x)) AS touched
-	FROM pg_constraint WHERE conrelid = c.oid) k ON c.relkind IN ('r', 'p')
-LEFT JOIN LATERAL (SELECT count(*) FILTER (WHERE NOT attisdropped) AS n, count(*) FILTER (WHERE atthasdef) AS defaults,
-	bool_or(age(xmin) <= age(mine.x)) AS touched
-	FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0) a ON c.relkind IN ('r', 'p')
+	CASE WHEN c.relkind IN ('r', 'p') AND c.relname NOT LIKE 'dbos\_%' AND c.relname NOT LIKE 'h\_%' THEN md5(concat_ws('/', c.relfilenode,
+		(SELECT string_agg(concat(ctid, xmin), ' ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0),
+		(SELECT string_agg(concat(oid, ctid, xmin), ' ' ORDER BY oid) FROM pg_attrdef WHERE adrelid = c.oid),
+		(SELECT string_agg(concat(oid, ctid, xmin), ' ' ORDER BY oid) FROM pg_constraint WHERE conrelid = c.oid),
+		(SELECT string_agg(e.enumlabel, ' ' ORDER BY e.oid) FROM pg_attribute a JOIN pg_enum e ON e.enumtypid = a.atttypid WHERE a.attrelid = c.oid)))
+	ELSE '' END
+FROM pg_class c WHERE c.relnamespace = $1::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
 ORDER BY c.oid`
 
 // relations reads all relations of the schema.
@@ -57,11 +52,10 @@ func (h *history) relations(ctx context.Context, tx executor) ([]relation, error
 	}
 	found := make([]relation, len(rows))
 	for i, r := range rows {
-		touched, _ := r[11].(int64)
 		found[i] = relation{
 			oid: r[0].(int64), name: r[1].(string), kind: r[2].(string), owner: r[3].(string), identity: r[4].(string),
 			persistence: r[5].(string), partition: r[6] == int64(1), inherits: r[7] == int64(1), published: r[8] == int64(1),
-			triggers: r[9].(int64), stamp: r[10].(string), touched: touched == 1,
+			triggers: r[9].(int64), stamp: r[10].(string),
 		}
 	}
 	return found, nil

@@ -26,15 +26,6 @@ type definition struct {
 	stamp   string
 }
 
-// A scope says which tables reconcile looks at in full.
-type scope int
-
-const (
-	touchedTables scope = iota // those that this transaction has changed
-	everyTable
-	freshStart // as if no table were known: history begins here
-)
-
 // definitions follows a statement that changed definitions, in its
 // transaction: it records what is new and gives tables what capture needs.
 func (h *history) definitions(ctx context.Context, tx executor) error {
@@ -42,11 +33,13 @@ func (h *history) definitions(ctx context.Context, tx executor) error {
 	if err != nil {
 		return err
 	}
-	return h.reconcile(ctx, tx, state.capture, touchedTables)
+	return h.reconcile(ctx, tx, state.capture, false)
 }
 
-// reconcile compares the tables with their definitions as recorded.
-func (h *history) reconcile(ctx context.Context, tx executor, capture string, look scope) error {
+// reconcile compares the tables with their definitions as recorded. fresh says
+// that history begins here: no table is known, and the rows that tables have
+// are from before.
+func (h *history) reconcile(ctx context.Context, tx executor, capture string, fresh bool) error {
 	// One at a time, so that what is known and what is there belong together.
 	if err := h.lock(ctx, tx, "definitions"); err != nil {
 		return err
@@ -64,12 +57,12 @@ func (h *history) reconcile(ctx context.Context, tx executor, capture string, lo
 		return nil
 	}
 	known := map[int64]definition{}
-	if look != freshStart {
+	if !fresh {
 		if known, err = h.known(ctx, tx); err != nil {
 			return err
 		}
 	}
-	rec := &reconciler{h: h, tx: tx, capture: capture, known: known, look: look}
+	rec := &reconciler{h: h, tx: tx, capture: capture, known: known, fresh: fresh}
 	if err := rec.dropped(ctx, relations); err != nil {
 		return err
 	}
@@ -159,7 +152,7 @@ type reconciler struct {
 	tx      executor
 	capture string
 	known   map[int64]definition
-	look    scope
+	fresh   bool
 }
 
 // dropped records the tables that are gone.
@@ -211,7 +204,7 @@ func (rec *reconciler) order(relations []relation) []relation {
 // table records one table, if it has changed.
 func (rec *reconciler) table(ctx context.Context, r relation) error {
 	old, known := rec.known[r.oid]
-	if known && old.table == r.name && old.stamp == r.stamp && !r.touched && rec.look == touchedTables && rec.captured(r, old) {
+	if known && old.table == r.name && old.stamp == r.stamp && rec.captured(r, old) {
 		return nil
 	}
 	now, err := readTable(ctx, rec.tx, r.oid)
@@ -246,7 +239,7 @@ func (rec *reconciler) created(ctx context.Context, t *target) error {
 	if err != nil {
 		return err
 	}
-	filled = filled && rec.look != freshStart
+	filled = filled && !rec.fresh
 	if err := rec.equip(ctx, t, definition{}, filled); err != nil {
 		return err
 	}
@@ -298,6 +291,11 @@ func (rec *reconciler) rebuilt(ctx context.Context, t *target, old definition) e
 // name, columns that are gone, other names, columns that are new.
 func (rec *reconciler) changed(ctx context.Context, t *target, old definition) error {
 	steps, refresh := stepsBetween(old.shape, t.shape)
+	if len(steps) == 0 && old.table == t.name && rec.captured(t.relation, old) {
+		// Nothing that concerns readers, or the triggers.
+		return rec.tx.exec(ctx, "UPDATE dbos_definition SET stamp = $1, shape = $2 WHERE n = (SELECT max(n) FROM dbos_definition WHERE relid = $3)",
+			t.stamp, mustJSON(t.shape), t.oid)
+	}
 	if err := rec.equip(ctx, t, old, refresh); err != nil {
 		return err
 	}
@@ -372,7 +370,7 @@ func (rec *reconciler) recordDrop(ctx context.Context, d definition) error {
 
 // baseline is the LSN of definitions that are from before history begins.
 func (rec *reconciler) baseline() any {
-	if rec.look == freshStart {
+	if rec.fresh {
 		return int64(0)
 	}
 	return nil

@@ -262,7 +262,7 @@ func (h *history) resume(ctx context.Context, capture string) error {
 		}
 	}
 	return h.transact(ctx, func(tx executor) error {
-		if err := h.reconcile(ctx, tx, capture, everyTable); err != nil || capture != captureTriggers {
+		if err := h.reconcile(ctx, tx, capture, false); err != nil || capture != captureTriggers {
 			return err
 		}
 		// What was found gets a record as strangers' changes do; in the log
@@ -297,7 +297,7 @@ func (h *history) switchTo(ctx context.Context, capture string) error {
 		if err := h.release(ctx, tx); err != nil || capture == captureOff {
 			return err
 		}
-		return h.reconcile(ctx, tx, capture, freshStart)
+		return h.reconcile(ctx, tx, capture, true)
 	})
 	if err != nil {
 		return err

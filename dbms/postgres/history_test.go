@@ -330,3 +330,42 @@ func TestFoundAtOpening(t *testing.T) {
 		}
 	})
 }
+
+// TestCaptureIsRestored: what capture needs of a table is put back when a
+// statement has taken it away, and left alone otherwise.
+func TestCaptureIsRestored(t *testing.T) {
+	onCaptures(t, func(t *testing.T, db *DB) {
+		server, schema := pgtest.Need(t), db.settings.schema
+		do(t, db, "CREATE TABLE app (id bigint PRIMARY KEY, v text)", "CREATE TABLE bare (v text)")
+		look := func() string {
+			t.Helper()
+			rows, err := server.Exec(t.Context(), fmt.Sprintf(`SELECT string_agg(concat(tgname, ' ', tgenabled, ' ', oid), ', ' ORDER BY oid) || (SELECT string_agg(concat(oid, ' ', relreplident), ', ' ORDER BY oid)
+				FROM pg_class WHERE relnamespace = '%s'::regnamespace AND relname IN ('app', 'bare')) FROM pg_trigger WHERE tgrelid IN ('%[1]s.app'::regclass, '%[1]s.bare'::regclass)`, schema))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return rows[0][0]
+		}
+		before := look()
+		do(t, node(t, urlOf(db), dbms.Options{}), "CREATE TABLE another (v text)")
+		if after := look(); after != before {
+			t.Errorf("opening and other definitions changed\n%s\nto\n%s", before, after)
+		}
+		for _, sql := range []string{"ALTER TABLE app DISABLE TRIGGER ALL", "ALTER TABLE bare DISABLE TRIGGER ALL", "ALTER TABLE app REPLICA IDENTITY NOTHING"} {
+			if _, err := server.Exec(t.Context(), "SET search_path = "+schema+"; "+sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if look() == before {
+			t.Fatal("the triggers cannot be disabled")
+		}
+		last := do(t, db, "CREATE TABLE third (v text)")
+		if strings.Contains(look(), " D ") {
+			t.Errorf("triggers stay disabled: %s", look())
+		}
+		do(t, db, "INSERT INTO app VALUES (1, 'x')", "UPDATE app SET v = 'y'", "INSERT INTO bare VALUES ('x')", "DELETE FROM app")
+		if commits := readAllOf(t, db, last, 10); len(commits) != 1 || len(commits[0].Changes) != 4 {
+			t.Errorf("after that: %+v", commits)
+		}
+	})
+}
