@@ -46,6 +46,8 @@ const (
 	// lookBack is how much longer than reading from the beginning takes the
 	// worker does not do it again.
 	lookBack = 16
+	// maxLookBack is how long it waits at most.
+	maxLookBack = time.Second
 	// maxFloors is how many priorities of a queue have floors.
 	maxFloors = 16
 )

@@ -47,7 +47,7 @@ func (s *Service) Take(ctx context.Context, call abi.Call, worker string, names 
 	switch {
 	case full:
 		c.owed = !short
-		c.full = time.Now().Add(lookBack * time.Since(begun))
+		c.full = time.Now().Add(min(lookBack*time.Since(begun), maxLookBack))
 	default:
 		c.owed = true
 	}
