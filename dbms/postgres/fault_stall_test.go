@@ -64,8 +64,12 @@ func TestNetworkStallsInCommit(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 				defer cancel()
 				done := stallInCommit(t, ctx, l, r, w, name, fromServer)
+				began := time.Now()
 				if err := receive(t, "the caller with a deadline", done); !errors.Is(err, abi.Unknown) {
 					t.Errorf("a commit that nobody answers: %v", err)
+				}
+				if took := time.Since(began); took > patience/4 {
+					t.Errorf("the caller, whose deadline was in 2 s, came back after %v", took)
 				}
 				r.resume()
 			})

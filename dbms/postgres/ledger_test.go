@@ -142,7 +142,7 @@ func (l *ledger) do(ctx context.Context, w way, id string, shard int) error {
 // resultLost: a gathered call whose answer was lost cannot run again to give
 // it, but the caller is told that it was done.
 func resultLost(w way, err error) bool {
-	return w.name == "gather" && errors.Is(err, abi.Unknown) && strings.Contains(err.Error(), "it was done")
+	return w.name == "gather" && errors.Is(err, abi.Unknown) && strings.Contains(err.Error(), "it was done, but its result was lost")
 }
 
 // check compares the tables and the history with what callers were told. The
