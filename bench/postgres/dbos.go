@@ -65,7 +65,7 @@ func enqueue(ctx context.Context, sys *dbos.System) error {
 
 func (s *settings) dbosInsert(ctx context.Context) (r measure.Result, err error) {
 	err = s.withDBOS(ctx, func(sys *dbos.System, _ string) error {
-		r, err = s.load(s.Callers).Run(func(int) error { return enqueue(ctx, sys) })
+		r, err = s.drive(s.Callers, func(int) error { return enqueue(ctx, sys) })
 		return err
 	})
 	return r, err
@@ -75,7 +75,7 @@ func (s *settings) dbosInsert(ctx context.Context) (r measure.Result, err error)
 // gathers calls that are made at the same time.
 func (s *settings) dbosInsertMany(ctx context.Context) (r measure.Result, err error) {
 	err = s.withDBOS(ctx, func(sys *dbos.System, _ string) error {
-		r, err = s.load(batch).Run(func(int) error { return enqueue(ctx, sys) })
+		r, err = s.drive(batch, func(int) error { return enqueue(ctx, sys) })
 		return err
 	})
 	return r, err
@@ -98,7 +98,7 @@ func (s *settings) dbosWork(ctx context.Context) (r measure.Result, err error) {
 			return err
 		}
 		worked := newCounter(s.Jobs)
-		r, err = measure.Once(s.Jobs, func() error {
+		r, err = s.once(s.Jobs, func() error {
 			defineNoop(sys, worked.one)
 			if err := sys.Launch(ctx); err != nil {
 				return err
@@ -129,7 +129,7 @@ func (s *settings) dbosEndToEnd(ctx context.Context) (r measure.Result, err erro
 		if err := sys.Launch(ctx); err != nil {
 			return err
 		}
-		r, err = measure.Once(s.Jobs, func() error {
+		r, err = s.once(s.Jobs, func() error {
 			if err := fill(ctx, sys, s.Jobs); err != nil {
 				return err
 			}
@@ -152,7 +152,7 @@ func (s *settings) workflow(steps int, transaction bool) func(context.Context) (
 			if err := sys.Launch(ctx); err != nil {
 				return err
 			}
-			r, err = s.load(s.Callers).Run(func(caller int) error {
+			r, err = s.drive(s.Callers, func(caller int) error {
 				run, err := def.Start(ctx, int64(caller))
 				if err != nil {
 					return err

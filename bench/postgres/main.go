@@ -33,16 +33,17 @@ import (
 // settings are the flags.
 type settings struct {
 	measure.Comparison
-	Jobs        int           `json:"jobs"`        // a round of work and end to end
-	Workers     int           `json:"workers"`     // jobs worked at once
-	Callers     int           `json:"callers"`     // of the other cases
-	Connections int           `json:"connections"` // of each side's pool
-	Samples     int           `json:"samples"`     // of the latency
-	Kills       int           `json:"kills"`
-	Held        time.Duration `json:"held_ns"`
-	WAL         string        `json:"wal_level"`
-	Set         []string      `json:"set,omitempty"`
-	NoHistory   bool          `json:"no_history,omitempty"`
+	Jobs        int              `json:"jobs"`        // a round of work and end to end
+	Workers     int              `json:"workers"`     // jobs worked at once
+	Callers     int              `json:"callers"`     // of the other cases
+	Connections int              `json:"connections"` // of each side's pool
+	Samples     int              `json:"samples"`     // of the latency
+	Kills       int              `json:"kills"`
+	Held        time.Duration    `json:"held_ns"`
+	WAL         string           `json:"wal_level"`
+	Set         []string         `json:"set,omitempty"`
+	NoHistory   bool             `json:"no_history,omitempty"`
+	server      *pgserver.Server // nil with -url
 	statements  bool
 	sides       string
 	wanted      *regexp.Regexp // sides
@@ -93,7 +94,7 @@ func (s *settings) run(ctx context.Context, w io.Writer) (err error) {
 			return err
 		}
 		defer func() { err = errors.Join(err, server.Close()) }()
-		s.url = server.URL()
+		s.server, s.url = server, server.URL()
 	}
 	if s.statements {
 		defer func() { err = errors.Join(err, s.printStatements(ctx)) }()

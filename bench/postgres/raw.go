@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -31,7 +32,7 @@ const batchCallers = 4
 func (s *settings) rawInsert(ctx context.Context) (r measure.Result, err error) {
 	err = s.withRaw(ctx, func(pool *pgxpool.Pool) error {
 		next := numbers(s.Connections)
-		r, err = s.load(s.Connections).Run(func(caller int) error {
+		r, err = s.drive(s.Connections, func(caller int) error {
 			_, err := pool.Exec(ctx, rawOne, next(caller), time.Now().UnixMicro())
 			return err
 		})
@@ -44,7 +45,7 @@ func (s *settings) rawInsert(ctx context.Context) (r measure.Result, err error) 
 func (s *settings) rawInsertMany(ctx context.Context) (r measure.Result, err error) {
 	err = s.withRaw(ctx, func(pool *pgxpool.Pool) error {
 		next := numbers(batchCallers)
-		r, err = s.load(batchCallers).Run(func(caller int) error {
+		r, err = s.drive(batchCallers, func(caller int) error {
 			ids := make([]string, batch)
 			for i := range ids {
 				ids[i] = next(caller)
@@ -57,8 +58,25 @@ func (s *settings) rawInsertMany(ctx context.Context) (r measure.Result, err err
 	return times(r, batch), err
 }
 
-func (s *settings) load(callers int) measure.Load {
-	return measure.Load{Callers: callers, Warmup: s.Warmup(), Duration: s.Duration}
+// drive lets so many callers do an operation again and again. The processor
+// time is the server's too.
+func (s *settings) drive(callers int, op func(caller int) error) (measure.Result, error) {
+	before := s.server.CPU()
+	r, err := measure.Load{Callers: callers, Warmup: s.Warmup(), Duration: s.Duration}.Run(op)
+	share := r.Elapsed.Seconds() / (s.Warmup() + r.Elapsed).Seconds() // the rest is not counted
+	r.CPU += time.Duration(share * float64(s.server.CPU()-before))
+	return r, err
+}
+
+// once measures a function that does n operations.
+func (s *settings) once(n int, do func() error) (measure.Result, error) {
+	before := s.server.CPU()
+	r, err := measure.Once(n, do)
+	r.CPU += s.server.CPU() - before
+	if s.statements {
+		fmt.Fprintln(os.Stderr, "processor time of the server's processes:", s.server.Roles())
+	}
+	return r, err
 }
 
 // times is a result whose operations did so many things each.

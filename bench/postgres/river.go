@@ -95,7 +95,7 @@ func (s *settings) riverPool(ctx context.Context, url string) (*pgxpool.Pool, er
 
 func (s *settings) riverInsert(ctx context.Context) (r measure.Result, err error) {
 	err = s.withRiver(ctx, ignore, func(client *riverClient, _ *pgxpool.Pool) error {
-		r, err = s.load(s.Callers).Run(func(caller int) error {
+		r, err = s.drive(s.Callers, func(caller int) error {
 			_, err := client.Insert(ctx, noop{int64(caller)}, nil)
 			return err
 		})
@@ -108,7 +108,7 @@ func ignore(int64) {}
 
 func (s *settings) riverInsertMany(ctx context.Context) (r measure.Result, err error) {
 	err = s.withRiver(ctx, ignore, func(client *riverClient, _ *pgxpool.Pool) error {
-		r, err = s.load(batchCallers).Run(func(int) error {
+		r, err = s.drive(batchCallers, func(int) error {
 			_, err := client.InsertManyFast(ctx, noops(batch))
 			return err
 		})
@@ -134,7 +134,7 @@ func (s *settings) riverWork(ctx context.Context) (r measure.Result, err error) 
 				return err
 			}
 		}
-		r, err = measure.Once(s.Jobs, func() error { return riverDrain(ctx, client, pool, worked) })
+		r, err = s.once(s.Jobs, func() error { return riverDrain(ctx, client, pool, worked) })
 		return errors.Join(err, client.Stop(ctx))
 	})
 	return r, err
@@ -157,7 +157,7 @@ func (s *settings) riverEndToEnd(ctx context.Context) (r measure.Result, err err
 		if err := client.Start(ctx); err != nil {
 			return err
 		}
-		r, err = measure.Once(s.Jobs, func() error {
+		r, err = s.once(s.Jobs, func() error {
 			err := inBatches(s.Jobs, batchCallers, batch, func(n int) error {
 				_, err := client.InsertManyFast(ctx, noops(n))
 				return err
