@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -83,9 +84,14 @@ func (db *DB) prologue(p purpose) []*statement {
 	}
 	if p.app {
 		list = append(list, &statement{text: "SET LOCAL ROLE " + appRole(db.settings.schema)})
-	} else {
-		list = append(list, &statement{text: "SET LOCAL enable_seqscan TO off"},
-			&statement{text: "SET LOCAL idle_in_transaction_session_timeout TO '" + barrierTimeout + "'"})
+	}
+	if p.byKey {
+		for name, value := range keyPlans {
+			list = append(list, &statement{text: "SET LOCAL " + name + " TO " + value})
+		}
+	}
+	if p == forItself {
+		list = append(list, &statement{text: "SET LOCAL idle_in_transaction_session_timeout TO '" + barrierTimeout + "'"})
 	}
 	if db.async() && !p.readOnly {
 		list = append(list, &statement{text: "SET LOCAL synchronous_commit TO off"})
@@ -148,8 +154,7 @@ func (u *update) commit(l *lease, t *tx) bool {
 
 // send sends the call's record and the commit, in one message.
 func (u *update) send(l *lease, t *tx, nonce int64) (int64, error) {
-	limit := time.AfterFunc(u.db.timeout+commitPatience, l.cut)
-	defer limit.Stop()
+	defer limitCommit(u.caller, l.conn, u.db.timeout+commitPatience)()
 	t.actAs(false)
 	c := u.call
 	args := []any{t.now, c.Procedure, string(c.Principal), c.Execution, int64(c.Step), c.Node, c.Start.UnixMicro(), nonce, u.db.ticketLock}
@@ -164,8 +169,38 @@ func (u *update) send(l *lease, t *tx, nonce int64) (int64, error) {
 	return rows[0][0].(int64), nil
 }
 
-// commitPatience is how much longer than a function a commit may take.
-const commitPatience = 5 * time.Second
+const (
+	// commitPatience is how much longer than a function a commit may take.
+	commitPatience = 5 * time.Second
+	// afterCaller is how long a commit, and the search for its outcome, go on
+	// when the caller's context has ended.
+	afterCaller = 2 * time.Second
+)
+
+// limitCommit breaks the connection of a commit that is not answered, at the
+// latest after a time. The function that it returns ends that.
+func limitCommit(caller context.Context, c *conn, most time.Duration) func() {
+	answered := make(chan struct{})
+	var mu sync.Mutex // so that nothing is cut after the end
+	cut := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		select {
+		case <-answered:
+		default:
+			c.cut()
+		}
+	}
+	limit := time.AfterFunc(most, cut)
+	stop := context.AfterFunc(caller, func() { limit.Reset(min(most, afterCaller)) })
+	return func() {
+		stop()
+		limit.Stop()
+		mu.Lock()
+		defer mu.Unlock()
+		close(answered)
+	}
+}
 
 // prepared prepares one of the engine's own statements, with all arguments'
 // types inferred.
@@ -246,7 +281,7 @@ func (u *update) committed(t *tx) {
 
 // settle finds out whether a commit was done whose connection broke.
 func (u *update) settle(t *tx, name string, nonce, before int64) bool {
-	lsn, err := u.db.resolve(u.ctx, name, nonce, before)
+	lsn, err := u.db.resolve(u.caller, name, nonce, before)
 	switch {
 	case err != nil:
 		return u.end(err)

@@ -36,7 +36,7 @@ type DB struct {
 	capture  string       // how changes are captured, as Status has it
 	lag      atomic.Int64 // bytes of the server's log that history holds back
 
-	updates, views, committed *pool
+	updates, views, committed, itself *pool
 
 	ticketLock int64 // key of the advisory lock on tickets
 	actAsApp   *statement
@@ -99,7 +99,7 @@ func (db *DB) open(ctx context.Context) error {
 		pool    **pool
 		purpose purpose
 		size    int
-	}{{&db.updates, forUpdates, n / 2}, {&db.views, forViews, n / 4}, {&db.committed, forCommitted, n - n/2 - n/4}} {
+	}{{&db.updates, forUpdates, n * 3 / 8}, {&db.views, forViews, n / 4}, {&db.committed, forCommitted, n / 4}, {&db.itself, forItself, max(2, n/8)}} {
 		var err error
 		if *p.pool, err = newPool(db, p.purpose, p.size); err != nil {
 			return err
@@ -281,7 +281,7 @@ func (db *DB) release() error {
 	if db.history != nil {
 		db.history.close()
 	}
-	for _, p := range []*pool{db.updates, db.views, db.committed} {
+	for _, p := range []*pool{db.updates, db.views, db.committed, db.itself} {
 		if p != nil {
 			p.close()
 		}

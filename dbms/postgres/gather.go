@@ -19,8 +19,8 @@ import (
 const (
 	// maxGathered is how many calls one statement takes.
 	maxGathered = 512
-	// lanes is how many statements of one query run at once: while they do,
-	// further calls gather.
+	// lanes is how many statements of one query run at once. While the first
+	// does, further calls gather; the second is opened when it would be full.
 	lanes = 2
 )
 
@@ -93,7 +93,7 @@ func (db *DB) gather(q *dbms.Query, g *gathered) {
 		db.gatherings.byQuery[q] = all
 	}
 	all.waiting = append(all.waiting, g)
-	if all.active < lanes {
+	if all.active == 0 || all.active < lanes && len(all.waiting) >= maxGathered {
 		all.active++
 		go all.lane()
 	}
@@ -144,7 +144,7 @@ func (gs *gathering) run(batch []*gathered) {
 	if len(batch) == 1 {
 		ctx = batch[0].ctx
 	}
-	u := &update{db: gs.db, ctx: ctx, pool: gs.db.committed, call: batch[0].call}
+	u := &update{db: gs.db, caller: ctx, ctx: ctx, pool: gs.db.committed, call: batch[0].call}
 	for {
 		done := gs.attempt(u, batch)
 		if !done {
@@ -234,7 +234,7 @@ func (gs *gathering) attempt(u *update, batch []*gathered) bool {
 // settle finds out whether the calls were done whose connection broke. Their
 // rows are lost in any case.
 func (gs *gathering) settle(u *update, name string, nonce, before int64) bool {
-	lsn, err := gs.db.resolve(u.ctx, name, nonce, before)
+	lsn, err := gs.db.resolve(u.caller, name, nonce, before)
 	switch {
 	case err != nil:
 		return u.end(err)

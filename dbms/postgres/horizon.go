@@ -84,10 +84,11 @@ const (
 // broke, and returns its LSN, or 0 if it was not and never will be. The
 // connection's session on the server is ended first: what it had received and
 // not yet done would otherwise come after the answer.
-func (db *DB) resolve(ctx context.Context, name string, nonce, before int64) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, resolvePatience)
+func (db *DB) resolve(caller context.Context, name string, nonce, before int64) (int64, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(caller), resolvePatience)
 	defer cancel()
-	db.committed.reset()
+	defer context.AfterFunc(caller, func() { time.AfterFunc(afterCaller, cancel) })()
+	db.itself.reset()
 	var cause error = errBroken
 	for {
 		lsn, ended, err := db.outcome(ctx, name, nonce, before)

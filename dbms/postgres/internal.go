@@ -43,7 +43,7 @@ func (db *DB) transact(ctx context.Context, fn func(executor) error) error {
 		if !disconnected(err) || try == transactTries || ctx.Err() != nil {
 			return err
 		}
-		db.committed.reset()
+		db.itself.reset()
 		select {
 		case <-ctx.Done():
 		case <-time.After(maxBackoff):
@@ -52,11 +52,11 @@ func (db *DB) transact(ctx context.Context, fn func(executor) error) error {
 }
 
 func (db *DB) transactOnce(ctx context.Context, fn func(connSQL) error) error {
-	l, err := db.committed.get(ctx)
+	l, err := db.itself.get(ctx)
 	if err != nil {
 		return err
 	}
-	t := db.newTx(ctx, l.conn, txMode{purpose: forCommitted})
+	t := db.newTx(ctx, l.conn, txMode{purpose: forItself})
 	defer t.guard.stop()
 	if !t.guard.enter() {
 		l.release()

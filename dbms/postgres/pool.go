@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"maps"
 	"strconv"
 	"time"
 
@@ -17,12 +18,14 @@ type purpose struct {
 	isolation string // as in BEGIN ISOLATION LEVEL …
 	readOnly  bool
 	app       bool // begins as the application's role
+	byKey     bool // plans go by key: see keyPlans
 }
 
 var (
 	forUpdates   = purpose{isolation: "serializable", app: true}
 	forViews     = purpose{isolation: "serializable", readOnly: true, app: true}
-	forCommitted = purpose{isolation: "read committed"}
+	forCommitted = purpose{isolation: "read committed", byKey: true}
+	forItself    = purpose{isolation: "read committed"} // the engine's own work
 )
 
 // maxAge is when a connection is replaced, so that a change of addresses or
@@ -66,6 +69,14 @@ const (
 	barrierTimeout = "2s"
 )
 
+// keyPlans make the services' statements over sets go by key from the first
+// time on. A plan that was made while a table was small would otherwise read
+// all of it, and stay until the table is analysed.
+var keyPlans = map[string]string{
+	"enable_seqscan": "off", "enable_bitmapscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
+	"plan_cache_mode": "force_generic_plan",
+}
+
 func (p *pool) session() map[string]string {
 	s := p.db.settings
 	if s.pooled {
@@ -86,11 +97,11 @@ func (p *pool) session() map[string]string {
 		// hold its locks for ever. Older servers have no such limit.
 		params["transaction_timeout"] = strconv.FormatInt((p.db.timeout + stopPatience).Milliseconds(), 10)
 	}
-	if !p.app {
+	if p.byKey {
+		maps.Copy(params, keyPlans)
+	}
+	if p.purpose == forItself {
 		params["idle_in_transaction_session_timeout"] = barrierTimeout
-		// The services' statements over sets go by key. A plan that was made
-		// while a table was small would otherwise read all of it for ever.
-		params["enable_seqscan"] = "off"
 	}
 	if p.db.async() {
 		params["synchronous_commit"] = "off"

@@ -53,7 +53,7 @@ func (db *DB) update(ctx context.Context, call abi.Call, fn func(dbms.Tx) error,
 	if call.Start.IsZero() {
 		call.Start = time.Now()
 	}
-	u := &update{db: db, ctx: ctx, call: call, fn: fn, pool: p, mode: txMode{purpose: p.purpose}}
+	u := &update{db: db, caller: ctx, ctx: ctx, call: call, fn: fn, pool: p, mode: txMode{purpose: p.purpose}}
 	for {
 		if done := u.attempt(); done {
 			return u.result()
@@ -63,12 +63,13 @@ func (db *DB) update(ctx context.Context, call abi.Call, fn func(dbms.Tx) error,
 
 // An update is one call of Update, which may take several runs.
 type update struct {
-	db   *DB
-	ctx  context.Context
-	call abi.Call
-	fn   func(dbms.Tx) error
-	pool *pool
-	mode txMode
+	db     *DB
+	caller context.Context
+	ctx    context.Context // the caller's, until the function has returned nil
+	call   abi.Call
+	fn     func(dbms.Tx) error
+	pool   *pool
+	mode   txMode
 
 	conflicts int
 	finished  bool      // fn has returned nil: the context does not stop it any more

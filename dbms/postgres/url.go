@@ -39,7 +39,7 @@ const (
 const (
 	defaultSchema      = "dbos"
 	defaultConnections = 16
-	minConnections     = 6
+	minConnections     = 8
 	maxConnections     = 1000
 	// maxSchema leaves room for the names that are made of the schema's.
 	maxSchema = 48

@@ -55,7 +55,7 @@ func TestBadURL(t *testing.T) {
 	}
 	for _, query := range []string{
 		"dbos_schema=" + long + "s", "dbos_schema=Big", "dbos_schema=1", "dbos_schema=pg_x", "dbos_schema=a-b", "dbos_schema=a%22b",
-		"dbos_history=all", "dbos_pooler=session", "dbos_connections=5", "dbos_connections=1001", "dbos_connections=many", "dbos_nothing=1",
+		"dbos_history=all", "dbos_pooler=session", "dbos_connections=7", "dbos_connections=1001", "dbos_connections=many", "dbos_nothing=1",
 		"dbos_direct=%3A%2F%2Fs3cret", "sslmode=s3cret", "port=70000",
 	} {
 		_, err := parseURL("postgres://u:s3cret@h/d?" + query)

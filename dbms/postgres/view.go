@@ -18,7 +18,7 @@ func (db *DB) View(ctx context.Context, fn func(dbms.Tx) error) error {
 	if ctx.Err() != nil {
 		return stopCause(ctx)
 	}
-	v := &view{update{db: db, ctx: ctx, pool: db.views, mode: txMode{purpose: db.views.purpose}}, fn}
+	v := &view{update{db: db, caller: ctx, ctx: ctx, pool: db.views, mode: txMode{purpose: db.views.purpose}}, fn}
 	for {
 		if done := v.attempt(); done {
 			return v.err
