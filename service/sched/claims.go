@@ -42,7 +42,7 @@ type floor struct {
 
 const (
 	// floorLag is how far floors stay behind, at least.
-	floorLag = 250 * time.Millisecond
+	floorLag = 100 * time.Millisecond
 	// lookBack is how much longer than reading from the beginning takes the
 	// worker does not do it again.
 	lookBack = 16

@@ -41,13 +41,13 @@ type Heartbeat struct {
 
 // A Pulse is the answer to a heartbeat.
 type Pulse struct {
-	Alive     bool       // the lease is extended; if not, the worker is dead
-	Buried    []string   // workers that were declared dead
-	Recovered int        // tasks of dead workers that were queued again
-	Due       int        // tasks whose time had come
+	Alive     bool           // the lease is extended; if not, the worker is dead
+	Buried    []string       // workers that were declared dead
+	Recovered int            // tasks of dead workers that were queued again
+	Due       int            // tasks whose time had come
 	Rest      *time.Duration // until the next one's time comes
-	Poisoned  bool       // there are tasks for Condemn
-	More      bool       // another heartbeat has work at once
+	Poisoned  bool           // there are tasks for Condemn
+	More      bool           // another heartbeat has work at once
 }
 
 // Beat extends a worker's lease, queues the tasks of dead workers again, and
