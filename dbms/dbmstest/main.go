@@ -65,7 +65,7 @@ func usualChecks(engines []Engine) int {
 	case raced:
 		return 10
 	case remote:
-		return 25
+		return 12
 	}
 	return 100
 }

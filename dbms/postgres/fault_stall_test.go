@@ -5,107 +5,128 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/dbos-go/dbos/abi"
 	"github.com/dbos-go/dbos/dbms"
+	"github.com/dbos-go/dbos/dbms/postgres/pgtest"
 )
+
+// stallPatience is when a caller whose deadline has passed must be back: a
+// commit that was sent is given some seconds.
+const stallPatience = patience / 4
+
+// eachWay runs a test for each way to run a transaction, all at once because
+// they mostly wait, each with a relay of its own before one server.
+func eachWay(t *testing.T, variants []string, test func(t *testing.T, l *ledger, r *relay, w way, variant string)) {
+	s := startServer(t, pgtest.Loopback())
+	var all sync.WaitGroup
+	defer all.Wait()
+	for i, w := range ways {
+		for j, variant := range variants {
+			all.Go(func() {
+				t.Run(w.name+", "+variant, func(t *testing.T) {
+					r := newRelay(t, s.Addr())
+					url := s.Via([]string{r.addr()}, fmt.Sprintf("stall_%d_%d", i, j), "dbos_connections=8")
+					l := openLedger(t, url, dbms.Options{Timeout: time.Second})
+					test(t, l, r, w, variant)
+					l.check(t, l.db)
+					l.checkHistory(t, l.db)
+				})
+			})
+		}
+	}
+}
 
 // TestNetworkStalls lets no byte through while connections stay: callers come
 // back by their deadline, and the node works when bytes flow again.
 func TestNetworkStalls(t *testing.T) {
-	s, r := behind(t)
-	l := openLedger(t, s.Via([]string{r.addr()}, "stall"), dbms.Options{Timeout: time.Second})
-	for _, w := range ways {
-		t.Run(w.name, func(t *testing.T) {
-			r.stall()
-			defer r.resume()
-			for i := range 3 { // more may wait than there are connections
-				id := fmt.Sprintf("%s stalled %d", w.name, i)
-				ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-				began := time.Now()
-				err := l.do(ctx, w, id, 0)
-				cancel()
-				if !errors.Is(err, abi.Timeout) && !errors.Is(err, abi.Unknown) {
-					t.Errorf("a call in a stalled network: %v", err)
-				}
-				if took := time.Since(began); took > patience/4 {
-					t.Errorf("the call came back after %v", took)
-				}
-			}
+	eachWay(t, []string{"at any time"}, func(t *testing.T, l *ledger, r *relay, w way, _ string) {
+		r.stall()
+		defer r.resume()
+		for i := range 3 {
+			id := fmt.Sprint("stalled ", i)
 			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-			defer cancel()
-			if err := l.db.View(ctx, func(tx dbms.Tx) error {
-				return scan(tx, "SELECT n FROM total", func(dbms.Rows) error { return nil })
-			}); !errors.Is(err, abi.Timeout) {
-				t.Errorf("a view in a stalled network: %v", err)
+			began := time.Now()
+			err := l.do(ctx, w, id, 0)
+			cancel()
+			if !errors.Is(err, abi.Timeout) && !errors.Is(err, abi.Unknown) {
+				t.Errorf("a call in a stalled network: %v", err)
 			}
-			r.resume()
-			if err := l.do(t.Context(), w, w.name+" again", 0); err != nil {
-				t.Errorf("a call after the network flows again: %v", err)
-			}
-		})
-	}
-	l.check(t, l.db)
-}
-
-// TestNetworkStallsInCommit stalls at the message that commits. A caller who
-// has a deadline then learns that nobody knows. One who has not waits; the
-// message may still arrive at the server long after the engine has given its
-// connection up, and what the caller is told must be true.
-func TestNetworkStallsInCommit(t *testing.T) {
-	s, r := behind(t)
-	l := openLedger(t, s.Via([]string{r.addr()}, "stall"), dbms.Options{Timeout: time.Second})
-	for _, w := range ways {
-		for _, fromServer := range []bool{false, true} {
-			name := fmt.Sprintf("%s, answer %v", w.name, fromServer)
-			t.Run(name, func(t *testing.T) {
-				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-				defer cancel()
-				done := stallInCommit(t, ctx, l, r, w, name, fromServer)
-				began := time.Now()
-				if err := receive(t, "the caller with a deadline", done); !errors.Is(err, abi.Unknown) {
-					t.Errorf("a commit that nobody answers: %v", err)
-				}
-				if took := time.Since(began); took > patience/4 {
-					t.Errorf("the caller, whose deadline was in 2 s, came back after %v", took)
-				}
-				r.resume()
-			})
-			t.Run(name+", patient", func(t *testing.T) {
-				done := stallInCommit(t, t.Context(), l, r, w, name+" patient", fromServer)
-				const given = 8 * time.Second // more than the engine gives a commit
-				select {
-				case err := <-done:
-					t.Errorf("the caller came back: %v", err)
-				case <-time.After(given):
-				}
-				r.resume()
-				if err := receive(t, "the patient caller", done); err != nil {
-					t.Errorf("a commit that was held up: %v", err)
-				}
-			})
-			if testing.Short() {
-				break
+			if took := time.Since(began); took > stallPatience {
+				t.Errorf("the call, whose deadline was in 0.5 s, came back after %v", took)
 			}
 		}
-	}
-	l.check(t, l.db)
-	l.checkHistory(t, l.db)
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		err := l.db.View(ctx, func(tx dbms.Tx) error {
+			return scan(tx, "SELECT n FROM total", func(dbms.Rows) error { return nil })
+		})
+		if !errors.Is(err, abi.Timeout) {
+			t.Errorf("a view in a stalled network: %v", err)
+		}
+		r.resume()
+		if err := l.do(t.Context(), w, "again", 0); err != nil {
+			t.Errorf("a call after the network flows again: %v", err)
+		}
+	})
 }
 
-// stallInCommit makes a call and holds up its commit: the client's last
-// message (Sync), or the server's answer to it (ReadyForQuery).
-func stallInCommit(t *testing.T, ctx context.Context, l *ledger, r *relay, w way, id string, fromServer bool) <-chan error {
+// TestNetworkStallsInCommit stalls at the message that commits: the client's
+// last (Sync), or the server's answer to it (ReadyForQuery). A caller who has a
+// deadline then learns that nobody knows.
+func TestNetworkStallsInCommit(t *testing.T) {
+	eachWay(t, []string{"request", "answer"}, func(t *testing.T, l *ledger, r *relay, w way, which string) {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		done := stallInCommit(ctx, t, l, r, w, which)
+		defer r.resume()
+		began := time.Now()
+		if err := receive(t, "the caller with a deadline", done); !errors.Is(err, abi.Unknown) {
+			t.Errorf("a commit that nobody answers: %v", err)
+		}
+		if took := time.Since(began); took > stallPatience {
+			t.Errorf("the caller, whose deadline was in 2 s, came back after %v", took)
+		}
+		r.resume()
+		if err := l.do(t.Context(), w, "again", 0); err != nil {
+			t.Errorf("a call after the network flows again: %v", err)
+		}
+	})
+}
+
+// TestNetworkRecoversInCommit: a caller without a deadline waits. The message
+// that commits may arrive at the server long after the engine has given its
+// connection up, and what the caller is told must be true all the same.
+func TestNetworkRecoversInCommit(t *testing.T) {
+	eachWay(t, []string{"request", "answer"}, func(t *testing.T, l *ledger, r *relay, w way, which string) {
+		done := stallInCommit(t.Context(), t, l, r, w, which)
+		defer r.resume()
+		select {
+		case err := <-done:
+			t.Errorf("the caller came back: %v", err)
+		case <-time.After(8 * time.Second): // more than the engine gives a commit
+		}
+		r.resume()
+		if err := receive(t, "the patient caller", done); err != nil {
+			t.Errorf("a commit that was held up: %v", err)
+		}
+	})
+}
+
+// stallInCommit makes a call and holds up its commit.
+func stallInCommit(ctx context.Context, t *testing.T, l *ledger, r *relay, w way, which string) <-chan error {
 	t.Helper()
+	const id = "held up"
+	kind := map[string]byte{"request": 'S', "answer": 'Z'}[which]
 	stalled, fired := make(chan struct{}), false
 	r.judging(func(c *relayed, m message) verdict {
 		if !m.fromServer && bytes.Contains(m.raw, []byte(id)) {
 			c.marked = true
 		}
-		last := m.fromServer == fromServer && (m.kind == 'S' && !fromServer || m.kind == 'Z' && fromServer)
-		if fired || !c.marked || !last {
+		if fired || !c.marked || m.fromServer != (which == "answer") || m.kind != kind {
 			return pass
 		}
 		fired = true
