@@ -74,7 +74,8 @@ var policy = []layer{
 		testImports: []string{".", "server"}},
 	{dir: "cmd/dbos", level: "the one binary", imports: []string{"server", "client", ".", "dbms", "abi", "proto"},
 		libraries: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/rivo/uniseg", "golang.org/x/term",
-			"google.golang.org/protobuf"}},
+			"google.golang.org/protobuf"},
+		testImports: []string{"dbms/postgres/pgtest"}},
 
 	{dir: "bench/...", level: "the measurements, a module of their own", imports: []string{".", "dbms", "dbms/sqlite", "abi"},
 		libraries: []string{"zombiezen.com/go/sqlite", "github.com/jackc/pgx", "github.com/riverqueue/river"}},

@@ -7,12 +7,14 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/dbos-go/dbos"
+	"github.com/dbos-go/dbos/dbms/postgres/pgtest"
 	"github.com/dbos-go/dbos/server"
 )
 
@@ -25,10 +27,26 @@ func TestMain(m *testing.M) {
 }
 
 func TestScripts(t *testing.T) {
+	runScripts(t, "testdata/script", func(env *testscript.Env) {})
+}
+
+// TestPostgresScripts runs the scripts that need a server. $URL and $URL2 name
+// systems
+// on it that are not there yet.
+func TestPostgresScripts(t *testing.T) {
+	server := pgtest.Need(t)
+	runScripts(t, "testdata/postgres", func(env *testscript.Env) {
+		env.Setenv("URL", server.URL(pgtest.Schema(t)))
+		env.Setenv("URL2", server.URL(pgtest.Schema(t)))
+	})
+}
+
+func runScripts(t *testing.T, dir string, setup func(*testscript.Env)) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir: dir,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("DBOS_DATA", filepath.Join(env.WorkDir, "data"))
+			setup(env)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -41,8 +59,8 @@ func TestScripts(t *testing.T) {
 }
 
 // shop is an application whose workflows end in every way. With the argument
-// -quiet it opens no door. It makes the file shop.ready when it executes, and
-// runs until it is interrupted.
+// -quiet, or on a shared database, it opens no door. It makes the file
+// shop.ready when it executes, and runs until it is interrupted.
 func shop() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -58,8 +76,13 @@ func serveShop(ctx context.Context, args []string) error {
 		return err
 	}
 	defer sys.Close()
+	shared := strings.HasPrefix(os.Getenv("DBOS_DATA"), "postgres")
+	create := "create table if not exists stock (item text primary key, n integer) strict"
+	if shared {
+		create = "create table if not exists stock (item text primary key, n bigint)"
+	}
 	err = sys.Update(ctx, "shop.create", func(tx *dbos.Tx) error {
-		_, err := tx.Exec("create table if not exists stock (item text primary key, n integer) strict")
+		_, err := tx.Exec(create)
 		return err
 	})
 	if err != nil {
@@ -72,7 +95,7 @@ func serveShop(ctx context.Context, args []string) error {
 	if err := sys.Launch(ctx); err != nil {
 		return err
 	}
-	if len(args) == 0 || args[0] != "-quiet" {
+	if !shared && (len(args) == 0 || args[0] != "-quiet") {
 		door, err := server.Serve(sys)
 		if err != nil {
 			return err

@@ -62,6 +62,11 @@ func printError(w io.Writer, err error, command string) {
 // sentence returns an error's text without the names of the procedures that
 // failed, which are for logs.
 func sentence(err error) string {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		if list := joined.Unwrap(); len(list) == 1 {
+			return sentence(list[0])
+		}
+	}
 	e, ok := err.(*abi.Error)
 	if !ok {
 		return err.Error()

@@ -67,7 +67,7 @@ func (c *cli) root() *cobra.Command {
 	flags.BoolVar(&c.noColor, "no-color", false, "print without color (also: NO_COLOR=1)")
 	root.AddCommand(
 		c.startCommand(), c.psCommand(), c.showCommand(), c.cancelCommand(), c.resumeCommand(),
-		c.sqlCommand(), c.statusCommand(), c.versionCommand(),
+		c.sqlCommand(), c.statusCommand(), c.migrateCommand(), c.versionCommand(),
 	)
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()

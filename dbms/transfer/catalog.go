@@ -85,9 +85,9 @@ type extra struct {
 	statement string
 }
 
-// dialectOf returns the dialect of a database.
-func dialectOf(db dbms.DB) (dialect, error) {
-	switch engine := db.Status().Engine; engine {
+// dialectOf returns the dialect of an engine.
+func dialectOf(engine string) (dialect, error) {
+	switch engine {
 	case "sqlite":
 		return sqlite{}, nil
 	case "postgres":

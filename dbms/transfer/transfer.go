@@ -18,6 +18,8 @@ type Options struct {
 	Progress func(Progress)
 	// Principal on whose behalf the target is written.
 	Principal abi.Principal
+	// Engine of a target that is not there yet, for a dry run.
+	Engine string
 }
 
 // A Progress is how far a Copy is.
@@ -58,7 +60,8 @@ type Finding struct {
 const maxFindings = 100
 
 // Copy copies the system in one database to another, whose services' tables
-// are there and empty, in one transaction of the target: all or nothing. The
+// are there and empty, in one transaction of the target: all or nothing. In a
+// dry run the target may be nil. The
 // source is read on one snapshot; whoever calls makes sure that nobody works
 // in it any more. Not copied: the history, the processes, and what Report.Left
 // names.
@@ -68,10 +71,13 @@ const maxFindings = 100
 func Copy(ctx context.Context, from, to dbms.DB, o Options) (*Report, error) {
 	c := &copying{from: from, to: to, options: o, report: &Report{}}
 	var err error
-	if c.source, err = dialectOf(from); err != nil {
+	if c.source, err = dialectOf(from.Status().Engine); err != nil {
 		return nil, err
 	}
-	if c.target, err = dialectOf(to); err != nil {
+	if to != nil {
+		o.Engine = to.Status().Engine
+	}
+	if c.target, err = dialectOf(o.Engine); err != nil {
 		return nil, err
 	}
 	if o.Progress == nil {
@@ -124,13 +130,7 @@ func (c *copying) plan(ctx context.Context, tx dbms.Tx) error {
 	if err := c.readMigrations(tx); err != nil {
 		return err
 	}
-	var there []*table
-	err = c.to.View(ctx, func(tx dbms.Tx) error {
-		if there, err = c.target.tables(tx); err != nil {
-			return err
-		}
-		return c.refuseOccupied(tx, there)
-	})
+	there, err := c.inventory(ctx)
 	if err != nil {
 		return err
 	}
@@ -142,11 +142,11 @@ func (c *copying) plan(ctx context.Context, tx dbms.Tx) error {
 			if j.to, err = matched(t, there[i]); err != nil {
 				return err
 			}
-		case isService(t.name):
+		case isService(t.name) && c.to != nil:
 			return abi.Errorf("transfer.plan", abi.Conflict, "table "+t.name, "the target has no such table of the system").
 				WithHint("both systems have to be of the same version: open both with this program once")
 		default:
-			j.created = true
+			j.created = !isService(t.name)
 			twin := *t
 			twin.columns = slices.Clone(t.columns)
 			c.target.create(&twin)
@@ -155,6 +155,20 @@ func (c *copying) plan(ctx context.Context, tx dbms.Tx) error {
 		c.jobs = append(c.jobs, j)
 	}
 	return nil
+}
+
+// inventory returns the target's tables, which must be empty.
+func (c *copying) inventory(ctx context.Context) (there []*table, err error) {
+	if c.to == nil {
+		return nil, nil
+	}
+	err = c.to.View(ctx, func(tx dbms.Tx) error {
+		if there, err = c.target.tables(tx); err != nil {
+			return err
+		}
+		return c.refuseOccupied(tx, there)
+	})
+	return there, err
 }
 
 // matched returns the target's table with the columns of the source's, in
