@@ -54,6 +54,10 @@ type history struct {
 	cancel context.CancelFunc // of what runs in the background
 	done   sync.WaitGroup
 
+	// turn is taken before the lock between nodes, so that those who wait for
+	// that do not hold the connections that its owner needs.
+	turn sync.Mutex
+
 	mu      sync.Mutex
 	closed  bool
 	streams []*stream // that nobody reads now
@@ -257,7 +261,7 @@ func (h *history) replicationProblem(ctx context.Context) (*abi.Error, error) {
 // have been changed behind the engine's back.
 func (h *history) resume(ctx context.Context, capture string) error {
 	if capture == captureLogical {
-		if err := h.keepSlot(ctx); err != nil {
+		if err := h.renewSlot(ctx); err != nil {
 			return err
 		}
 	}

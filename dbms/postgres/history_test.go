@@ -266,6 +266,37 @@ func TestSlotLost(t *testing.T) {
 	if len(commits) != 1 || len(commits[0].Changes) != 2 || commits[0].Changes[1].Key[0] != int64(2) {
 		t.Errorf("after the gap: %+v", commits)
 	}
+	t.Run("opening", func(t *testing.T) {
+		db.history.closeIdle(0)
+		if _, err := pgtest.Need(t).Exec(t.Context(), "SELECT pg_drop_replication_slot('"+db.history.slot+"')"); err != nil {
+			t.Fatal(err)
+		}
+		again := node(t, urlOf(db), dbms.Options{})
+		oldest := again.Status().OldestLSN
+		if oldest < commits[0].LSN {
+			t.Errorf("history begins at %d, before the lost commit %d", oldest, commits[0].LSN)
+		}
+		do(t, again, "DELETE FROM app")
+		if commits := readAllOf(t, again, oldest, 10); len(commits) != 1 || len(commits[0].Changes) != 1 {
+			t.Errorf("after the gap: %+v", commits)
+		}
+	})
+	t.Run("readers at once", func(t *testing.T) {
+		db.history.closeIdle(0)
+		if _, err := pgtest.Need(t).Exec(t.Context(), "SELECT pg_drop_replication_slot('"+db.history.slot+"')"); err != nil {
+			t.Fatal(err)
+		}
+		do(t, db, "INSERT INTO app VALUES (9, 'x')")
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				if _, err := db.Changes(t.Context(), oldest, 10); abi.KindOf(err) != abi.Trimmed && abi.KindOf(err) != abi.Unavailable {
+					t.Errorf("changes over the gap: %v, want Trimmed", err)
+				}
+			})
+		}
+		all.Wait()
+	})
 }
 
 // TestStrangers: what was changed behind the engine's back is in Changes.

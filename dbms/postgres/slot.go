@@ -20,30 +20,38 @@ func (h *history) dropSlot(ctx context.Context) error {
 	return err
 }
 
-// keepSlot makes the slot anew if it is gone, as after a failover to a standby
-// or in a restored database, or if the server has removed the log that it
-// held. History then begins anew.
+// keepSlot makes the slot anew if it is lost.
 func (h *history) keepSlot(ctx context.Context) error {
 	lost, err := h.slotLost(ctx)
 	if err != nil || lost == "" {
 		return err
 	}
+	h.turn.Lock()
+	defer h.turn.Unlock()
 	return h.transact(ctx, func(tx executor) error {
 		if err := h.setupLock(ctx, tx); err != nil {
 			return err
 		}
-		if lost, err = h.slotLost(ctx); err != nil || lost == "" {
-			return err // another node was faster
-		}
-		if err := h.transact(ctx, func(tx executor) error { return h.set(ctx, tx, "ready", "no") }); err != nil {
-			return err
-		}
-		h.warn("history has a gap and begins anew", "reason", lost, "slot", h.slot)
-		if err := h.createSlot(ctx); err != nil {
-			return err
-		}
-		return h.begin(ctx)
+		return h.renewSlot(ctx)
 	})
+}
+
+// renewSlot makes the slot anew if it is gone, as after a failover to a
+// standby or in a restored database, or if the server has removed the log that
+// it held. History then begins anew. The caller has the lock between nodes.
+func (h *history) renewSlot(ctx context.Context) error {
+	lost, err := h.slotLost(ctx)
+	if err != nil || lost == "" {
+		return err
+	}
+	if err := h.transact(ctx, func(tx executor) error { return h.set(ctx, tx, "ready", "no") }); err != nil {
+		return err
+	}
+	h.warn("history has a gap and begins anew", "reason", lost, "slot", h.slot)
+	if err := h.createSlot(ctx); err != nil {
+		return err
+	}
+	return h.begin(ctx)
 }
 
 // slotLost says why the slot is of no use any more, or "".

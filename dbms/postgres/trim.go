@@ -63,6 +63,7 @@ func (h *history) lastBefore(ctx context.Context, before time.Time, low, high in
 // the server's log.
 func (h *history) forget(ctx context.Context, upto dbms.LSN, place string) (dbms.LSN, error) {
 	var oldest int64
+	h.turn.Lock()
 	err := h.transact(ctx, func(tx executor) error {
 		if err := h.setupLock(ctx, tx); err != nil {
 			return err
@@ -76,6 +77,7 @@ func (h *history) forget(ctx context.Context, upto dbms.LSN, place string) (dbms
 		}
 		return h.setOldest(ctx, tx, upto, place)
 	})
+	h.turn.Unlock()
 	if err != nil {
 		return h.oldestLSN(), err
 	}
@@ -192,6 +194,13 @@ const logPause = 30 * time.Second
 // at half of the limit, and gives old history up before the limit is passed,
 // rather than let the disk fill.
 func (h *history) watchLog(ctx context.Context, warned bool) (bool, error) {
+	if state, err := h.state(ctx, h.sql); err != nil || state.capture != captureLogical {
+		return false, err
+	}
+	// The sooner a lost slot is made anew, the smaller the gap.
+	if err := h.keepSlot(ctx); err != nil {
+		return false, err
+	}
 	rows, err := h.sql.query(ctx, `SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), restart_lsn)::bigint,
 		pg_wal_lsn_diff(pg_current_wal_insert_lsn(), confirmed_flush_lsn)::bigint
 		FROM pg_replication_slots WHERE slot_name = $1 AND restart_lsn IS NOT NULL`, h.slot)
