@@ -293,6 +293,10 @@ func (e *execution) recorded(step *workflow.Step, fn func() error) error {
 	err := e.persist(fn)
 	if before, ok := errors.AsType[*workflow.RecordedError](err); ok {
 		*step = before.Step
+		// Nobody may have been notified of what that try did.
+		if shared, ok := e.sys.db.(dbms.Gatherer); ok {
+			shared.Signal(dbms.AllTopics)
+		}
 		return nil
 	}
 	return err

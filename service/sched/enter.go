@@ -9,10 +9,9 @@ import (
 )
 
 // Enter is Submit in a transaction of its own. Where many machines share the
-// database it is one statement, which concurrent calls share. It may be
-// repeated when its outcome is unknown (abi.Unknown): a task that the first
-// try made this worker's is recognised, and t.Epoch is then 1 as if the second
-// had made it.
+// database it is one statement, which concurrent calls share. When its outcome
+// is unknown (abi.Unknown) it may be repeated with the same t; if the task is
+// there already, Entered tells whether that was the first try.
 func (s *Service) Enter(ctx context.Context, call abi.Call, t *Task) (added bool, err error) {
 	if s.shared == nil {
 		_, err = s.db.Update(ctx, call, func(tx dbms.Tx) error {
@@ -24,7 +23,8 @@ func (s *Service) Enter(ctx context.Context, call abi.Call, t *Task) (added bool
 	if err := checkPriority(t); err != nil {
 		return false, err
 	}
-	if t.CreatedAt.IsZero() {
+	again := !t.CreatedAt.IsZero()
+	if !again {
 		t.CreatedAt = s.created()
 	}
 	worker := t.Worker
@@ -47,6 +47,9 @@ func (s *Service) Enter(ctx context.Context, call abi.Call, t *Task) (added bool
 	case "no queue":
 		return false, noQueue(t.Queue)
 	default:
+		if again {
+			s.shared.Signal(Ready, Changed) // what the first try owes
+		}
 		return false, nil
 	}
 	return true, nil

@@ -62,6 +62,8 @@ func (s *Service) concludeAwaited(ctx context.Context, call abi.Call, l Lease, o
 		// Perhaps by an earlier try whose outcome was unknown.
 		old, getErr := s.Get(tx, l.ID)
 		if getErr == nil && old.Epoch == l.Epoch && old.State == o.State && same(old.Output, o.Output) && same(old.Error, o.Failure) {
+			tx.Notify(Changed) // what that try owes
+			tx.Notify(NewsOf(l.ID))
 			return nil
 		}
 		return err

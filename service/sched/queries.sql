@@ -22,9 +22,13 @@ ON CONFLICT (id) DO NOTHING
 -- never removed, and a lease that ends while this runs is found by whoever
 -- declares the worker dead, because dead workers' rows are kept for longer than
 -- any statement runs.
+--
+-- What is looked up among the calls themselves is looked up by IN (SELECT …) in
+-- an expression, which is a hash table whatever the planner is told; as a join it
+-- would be one loop in another.
 WITH c AS (
     SELECT c.*, min(c.n) OVER (PARTITION BY c.id) = c.n AS first, w.id AS holder, -- of calls with the same ID the first counts
-        c.queue = '' OR EXISTS (SELECT 1 FROM sched_queue AS q WHERE q.name = c.queue) AS known
+        c.queue = '' OR c.queue IN (SELECT q.name FROM sched_queue AS q) AS known
     FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
         $9::text[], $10::text[], $11::bigint[]) WITH ORDINALITY
         AS c (id, name, queue, priority, codec, input, parent, principal, version, worker, now, n)
@@ -37,8 +41,9 @@ added AS (
         principal, version, holder, (holder IS NOT NULL)::int, (holder IS NOT NULL)::int, now, CASE WHEN holder IS NOT NULL THEN now END
     FROM c WHERE known AND first ORDER BY n
     ON CONFLICT (id) DO NOTHING RETURNING id)
-SELECT c.n, CASE WHEN NOT c.known THEN 'no queue' WHEN a.id IS NULL THEN 'exists' WHEN c.holder IS NULL THEN 'queued' ELSE 'running' END
-FROM c LEFT JOIN added AS a ON a.id = c.id AND c.first
+SELECT c.n, CASE WHEN NOT c.known THEN 'no queue' WHEN NOT (c.first AND c.id IN (SELECT a.id FROM added AS a)) THEN 'exists'
+    WHEN c.holder IS NULL THEN 'queued' ELSE 'running' END
+FROM c
 
 -- name: task_get
 SELECT id, name, queue, state, priority, codec, input, output, error, parent, principal, version, worker,
@@ -208,12 +213,16 @@ WHERE id = $1 AND epoch = $2 AND state = 'running' AND awaited = $7
 -- READ COMMITTED is enough: the row is locked and looked at again before it is
 -- changed. A task that others wait on is left alone, because a statement does not
 -- see who began to wait while it waited for the row: see Finish.
+--
+-- The state is compared in a form that no partial index has, so that the row is
+-- found by its key: by the index of the running ones each call would read all of
+-- them, and what they have left behind.
 WITH c AS (
     SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[]) WITH ORDINALITY
         AS c (id, epoch, state, output, error, now, n)),
 done AS (
     UPDATE sched_task AS t SET state = c.state, output = c.output, error = c.error, finished_at = c.now, worker = NULL
-    FROM c WHERE t.id = c.id AND t.epoch = c.epoch AND t.state = 'running' AND t.awaited = 0
+    FROM c WHERE t.id = c.id AND t.epoch = c.epoch AND t.state || '' = 'running' AND t.awaited = 0
     RETURNING c.n)
 SELECT n FROM done
 
