@@ -30,21 +30,23 @@ ON CONFLICT (execution, seq) DO NOTHING
 -- change its row, so he has done that before the lock is granted (then the row is
 -- looked at again and does not match) or does it after this has been committed. Without
 -- the lock the row that matches could be one that has just been replaced.
+--
+-- For || '' and IN (SELECT …) see task_finish_many and task_submit of service/sched.
 WITH c AS (
     SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
         $9::bigint[], $10::bigint[], $11::bigint[]) WITH ORDINALITY
         AS c (execution, seq, kind, name, digest, output, error, attempts, started_at, finished_at, epoch, n)),
 held AS MATERIALIZED (
     SELECT c.n FROM c CROSS JOIN LATERAL (
-        SELECT 1 FROM sched_task AS t WHERE t.id = c.execution AND t.epoch = c.epoch AND t.state = 'running' FOR SHARE) AS t),
+        SELECT 1 FROM sched_task AS t WHERE t.id = c.execution AND t.epoch = c.epoch AND t.state || '' = 'running' FOR SHARE) AS t),
 recorded AS (
     INSERT INTO wf_step (execution, seq, kind, name, digest, output, error, attempts, started_at, finished_at)
     SELECT execution, seq, kind, name, digest, output, error, attempts, started_at, finished_at
     FROM c WHERE n IN (SELECT n FROM held)
     ON CONFLICT (execution, seq) DO NOTHING RETURNING execution, seq)
-SELECT c.n, CASE WHEN NOT EXISTS (SELECT 1 FROM held AS h WHERE h.n = c.n) THEN 'fenced'
-    WHEN r.seq IS NULL THEN 'there' ELSE 'recorded' END
-FROM c LEFT JOIN recorded AS r ON r.execution = c.execution AND r.seq = c.seq
+SELECT c.n, CASE WHEN c.n NOT IN (SELECT h.n FROM held AS h) THEN 'fenced'
+    WHEN (c.execution, c.seq) NOT IN (SELECT r.execution, r.seq FROM recorded AS r) THEN 'there' ELSE 'recorded' END
+FROM c
 
 -- name: step_list
 SELECT seq, kind, name, digest, output, error, attempts, started_at, finished_at
