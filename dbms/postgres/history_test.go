@@ -400,3 +400,47 @@ func TestCaptureIsRestored(t *testing.T) {
 		}
 	})
 }
+
+// TestDefinitionsOfManyNodes: nodes define tables at the same time, and each
+// table's story is in Changes as it happened.
+func TestDefinitionsOfManyNodes(t *testing.T) {
+	onCaptures(t, func(t *testing.T, db *DB) {
+		nodes := []*DB{db, node(t, urlOf(db), dbms.Options{}), node(t, urlOf(db), dbms.Options{})}
+		var all sync.WaitGroup
+		const each = 6
+		for n, db := range nodes {
+			all.Go(func() {
+				for i := range each {
+					name := fmt.Sprintf("t%d_%d", n, i)
+					for _, sql := range []string{
+						"CREATE TABLE " + name + " (id bigint PRIMARY KEY)", "INSERT INTO " + name + " VALUES (1)",
+						"ALTER TABLE " + name + " RENAME TO " + name + "x", "UPDATE " + name + "x SET id = 2",
+						"ALTER TABLE " + name + "x ADD COLUMN v text DEFAULT 'x'", "UPDATE " + name + "x SET v = 'y'", "DROP TABLE " + name + "x",
+					} {
+						_, err := db.Update(t.Context(), abi.Call{Procedure: "define"}, func(tx dbms.Tx) error { _, err := tx.Exec(dbms.SQL(sql)); return err })
+						if err != nil {
+							t.Errorf("%s: %v", sql, err)
+						}
+					}
+				}
+			})
+		}
+		all.Wait()
+		stories := map[string][]string{}
+		for _, c := range readAllOf(t, nodes[1], 0, 5) {
+			for _, change := range c.Changes {
+				name := strings.TrimSuffix(change.Table, "x")
+				stories[name] = append(stories[name], fmt.Sprint(change.Op, change.Columns, change.Row))
+			}
+		}
+		want := "define[id][] insert[id][1] define[id][] delete[id][] insert[id][2] define[id v][] update[id v][2 y] drop[][]"
+		for name, story := range stories {
+			if got := strings.ReplaceAll(strings.Join(story, " "), "] [", "]["); got != strings.ReplaceAll(want, "] [", "][") {
+				t.Errorf("table %s: %s\nwant %s", name, got, want)
+			}
+		}
+		if len(stories) != len(nodes)*each {
+			t.Errorf("%d tables in Changes, want %d", len(stories), len(nodes)*each)
+		}
+	})
+}
