@@ -3,6 +3,7 @@ package sched_test
 import (
 	"fmt"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -117,10 +118,14 @@ func claimAndFinish(t *testing.T, s *sched.Service) {
 	if err != nil || len(tasks) != claimBatch {
 		t.Fatalf("%d tasks claimed, %v", len(tasks), err)
 	}
+	var finished sync.WaitGroup
 	for _, task := range tasks {
-		lease := sched.Lease{ID: task.ID, Epoch: task.Epoch}
-		if err := s.Conclude(t.Context(), call, lease, sched.Outcome{State: sched.Succeeded, Output: new("1")}, false); err != nil {
-			t.Fatal(err)
-		}
+		finished.Go(func() {
+			lease := sched.Lease{ID: task.ID, Epoch: task.Epoch}
+			if err := s.Conclude(t.Context(), call, lease, sched.Outcome{State: sched.Succeeded, Output: new("1")}, false); err != nil {
+				t.Error(err)
+			}
+		})
 	}
+	finished.Wait()
 }
