@@ -123,8 +123,7 @@ func (u *update) attempt() bool {
 	}
 	o, returned := t.call(ctx, u.fn)
 	if !returned {
-		l.discard()
-		go l.cancel(cancelPatience) // the statement, if the function is in one
+		t.guard.whenIdle(l.discard)
 		return u.end(stopCause(ctx))
 	}
 	return u.judge(l, t, o)
