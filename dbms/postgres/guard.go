@@ -19,6 +19,7 @@ type guard struct {
 	mu    sync.Mutex
 	busy  bool // a statement runs
 	fired bool // the context has ended
+	idle  func()
 }
 
 func newGuard(ctx context.Context, c *conn) *guard {
@@ -43,7 +44,24 @@ func (g *guard) leave() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.busy = false
+	if g.idle != nil {
+		g.idle()
+		g.idle = nil
+	}
 	return g.fired
+}
+
+// whenIdle calls fn when nobody uses the connection any more: at once, or at
+// the end of the statement that runs. The context has ended, so that no other
+// begins, and fire sees to it that this one ends.
+func (g *guard) whenIdle(fn func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.busy {
+		g.idle = fn
+		return
+	}
+	fn()
 }
 
 // fire asks the server to cancel the statement, and closes the connection if
