@@ -65,8 +65,8 @@ var _ dbms.Gatherer = (*DB)(nil)
 //	postgres://user:password@host:port/database?…
 //
 // as pgconn.ParseConfig reads it, several hosts included, and with the
-// parameters dbos_schema, dbos_history, dbos_pooler, dbos_direct and
-// dbos_connections: see docs/guide/postgres.md.
+// parameters dbos_schema, dbos_history, dbos_pooler, dbos_direct,
+// dbos_connections and dbos_wal_limit: see docs/guide/postgres.md.
 func Open(ctx context.Context, url string, o dbms.Options) (*DB, error) {
 	s, err := parseURL(url)
 	if err != nil {
@@ -123,7 +123,7 @@ func (db *DB) open(ctx context.Context) error {
 // historySetup is what the history knows of the engine.
 func (db *DB) historySetup() historySetup {
 	return historySetup{
-		schema: db.settings.schema, app: appRole(db.settings.schema), mode: string(db.settings.history), off: db.options.NoHistory,
+		schema: db.settings.schema, app: appRole(db.settings.schema), mode: string(db.settings.history), off: db.options.NoHistory, walLimit: db.settings.walLimit,
 		retention: db.options.Retention, now: db.clock.Now, logger: db.logger(),
 		sql: plainSQL{db}, transact: db.transact, replication: db.replication, barrier: db.barrier,
 	}

@@ -23,6 +23,7 @@ type settings struct {
 	history     historyMode
 	pooled      bool // behind a pooler in transaction mode
 	connections int
+	walLimit    int64  // how much of its log the server keeps for history, in bytes
 	location    string // the URL as it may be shown
 	url         string // as it was given
 }
@@ -41,6 +42,7 @@ const (
 	defaultConnections = 16
 	minConnections     = 8
 	maxConnections     = 1000
+	minWALLimit        = 64 << 20
 	// maxSchema leaves room for the names that are made of the schema's.
 	maxSchema = 48
 )
@@ -83,7 +85,7 @@ func parseURL(text string) (*settings, error) {
 func (s *settings) parseOwn(own map[string]string, bad func(what, format string, args ...any) error) error {
 	s.history = historyMode(cmp.Or(own["dbos_history"], string(historyAuto)))
 	s.direct = s.config
-	s.connections = defaultConnections
+	s.connections, s.walLimit = defaultConnections, defaultWALLimit
 	for name, value := range own {
 		what := "URL parameter " + name
 		switch name {
@@ -110,9 +112,26 @@ func (s *settings) parseOwn(own map[string]string, bad func(what, format string,
 				return bad(what, "%q is not a number from %d to %d", value, minConnections, maxConnections)
 			}
 			s.connections = n
+		case "dbos_wal_limit":
+			n, err := parseSize(value)
+			if err != nil || n < minWALLimit {
+				return bad(what, "%q is no size of at least 64MB, such as 512MB or 20GB", value)
+			}
+			s.walLimit = n
 		default:
-			return bad(what, "there is no such parameter; there are dbos_schema, dbos_history, dbos_pooler, dbos_direct, dbos_connections")
+			return bad(what, "there is no such parameter; there are dbos_schema, dbos_history, dbos_pooler, dbos_direct, dbos_connections, dbos_wal_limit")
 		}
 	}
 	return nil
+}
+
+// parseSize reads a number of bytes with one of the server's units.
+func parseSize(text string) (int64, error) {
+	for unit, factor := range map[string]int64{"MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40} {
+		if digits, ok := strings.CutSuffix(text, unit); ok {
+			n, err := strconv.ParseInt(digits, 10, 32)
+			return n * factor, err
+		}
+	}
+	return 0, strconv.ErrSyntax
 }

@@ -8,11 +8,11 @@ import (
 )
 
 func TestURL(t *testing.T) {
-	s, err := parseURL("postgres://ada:s3cret@db.example:6543/shop?dbos_schema=shop2&dbos_history=triggers&dbos_connections=40&sslmode=disable&options=-c%20geqo%3Doff")
+	s, err := parseURL("postgres://ada:s3cret@db.example:6543/shop?dbos_schema=shop2&dbos_history=triggers&dbos_connections=40&dbos_wal_limit=20GB&sslmode=disable&options=-c%20geqo%3Doff")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.schema != "shop2" || s.history != historyTriggers || s.connections != 40 || s.pooled || s.direct != s.config {
+	if s.schema != "shop2" || s.history != historyTriggers || s.connections != 40 || s.walLimit != 20<<30 || s.pooled || s.direct != s.config {
 		t.Errorf("settings %+v", s)
 	}
 	if s.config.Host != "db.example" || s.config.Port != 6543 || s.config.Database != "shop" || s.config.Password != "s3cret" {
@@ -55,7 +55,7 @@ func TestBadURL(t *testing.T) {
 	}
 	for _, query := range []string{
 		"dbos_schema=" + long + "s", "dbos_schema=Big", "dbos_schema=1", "dbos_schema=pg_x", "dbos_schema=a-b", "dbos_schema=a%22b",
-		"dbos_history=all", "dbos_pooler=session", "dbos_connections=7", "dbos_connections=1001", "dbos_connections=many", "dbos_nothing=1",
+		"dbos_history=all", "dbos_pooler=session", "dbos_connections=7", "dbos_connections=1001", "dbos_connections=many", "dbos_wal_limit=63MB", "dbos_wal_limit=4", "dbos_wal_limit=-1GB", "dbos_wal_limit=GB", "dbos_nothing=1",
 		"dbos_direct=%3A%2F%2Fs3cret", "sslmode=s3cret", "port=70000",
 	} {
 		_, err := parseURL("postgres://u:s3cret@h/d?" + query)
