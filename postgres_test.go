@@ -41,7 +41,7 @@ func TestOnPostgres(t *testing.T) {
 	tests := []string{
 		"TestWorkflowRunsItsStepsOnce", "TestRunContinuesAfterClose", "TestErrorsSurvive", "TestRetryAndTimeout", "TestSleepParksAndWakes",
 		"TestChildrenAndEvents", "TestCancelReachesTheStepAndResumeContinues", "TestQueueKeepsOrderAndLimits", "TestDivergenceStopsTheRun",
-		"TestPanicFailsTheRun", "TestTransactionErrorRollsBackAndIsRecorded", "TestStartIn", "TestZombieWritesNothing",
+		"TestPanicFailsTheRun", "TestTransactionErrorRollsBackAndIsRecorded", "TestStartIn", "TestStartMany", "TestZombieWritesNothing",
 		"TestLimits", "TestClosed",
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^("+strings.Join(tests, "|")+")$", "-test.v")

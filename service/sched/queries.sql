@@ -45,6 +45,15 @@ SELECT c.n, CASE WHEN NOT c.known THEN 'no queue' WHEN NOT (c.first AND c.id IN 
     WHEN c.holder IS NULL THEN 'queued' ELSE 'running' END
 FROM c
 
+-- name: task_submit_many engine: postgres
+-- $1 JSON array of id and input, $2 name, $3 queue, $4 priority, $5 codec, $6 parent, $7 principal, $8 version, $9 now.
+--
+-- READ COMMITTED is enough: the unique key decides, and queues are never removed.
+INSERT INTO sched_task (id, name, queue, state, priority, codec, input, parent, principal, version, epoch, attempt, created_at)
+SELECT r.id, $2, $3, 'queued', $4, $5, r.input, $6, $7, $8, 0, 0, $9
+FROM json_to_recordset($1::json) AS r (id text, input text)
+ON CONFLICT (id) DO NOTHING
+
 -- name: task_get
 SELECT id, name, queue, state, priority, codec, input, output, error, parent, principal, version, worker,
     epoch, attempt, recoveries, wake_at, wait_on, created_at, started_at, finished_at, NULL AS held

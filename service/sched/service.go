@@ -37,9 +37,9 @@ type queries struct {
 	WorkerInsert, WorkerDelete, WorkerExpire, WorkerList    *dbms.Query
 
 	// Of engines that many machines share.
-	TaskSubmit, TaskFinishMany, TaskProbe, TaskLock *dbms.Query
-	TaskStrays, TaskYield, QueueLock                *dbms.Query
-	WorkerBeat, WorkerPurge                         *dbms.Query
+	TaskSubmit, TaskSubmitMany, TaskFinishMany, TaskProbe, TaskLock *dbms.Query
+	TaskStrays, TaskYield, QueueLock                                *dbms.Query
+	WorkerBeat, WorkerPurge                                         *dbms.Query
 }
 
 // New brings the service's tables up to date and returns the service.
