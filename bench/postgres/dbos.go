@@ -71,17 +71,31 @@ func (s *settings) dbosInsert(ctx context.Context) (r measure.Result, err error)
 	return r, err
 }
 
-// dbosInsertMany has as many callers as a batch of the others has jobs: DBOS
-// gathers calls that are made at the same time.
+// dbosInsertMany starts runs by the thousand, on a queue whose one place is
+// taken: the others stay where they are.
 func (s *settings) dbosInsertMany(ctx context.Context) (r measure.Result, err error) {
 	err = s.withDBOS(ctx, func(sys *dbos.System, _ string) error {
-		r, err = s.drive(batch, func(int) error { return enqueue(ctx, sys) })
+		const full = "full"
+		if _, err := dbos.NewQueue(ctx, sys, full, dbos.Concurrency(1)); err != nil {
+			return err
+		}
+		def := dbos.Workflow(sys, "stay", func(ctx dbos.Context, n int64) (int64, error) {
+			<-ctx.Done()
+			return n, context.Cause(ctx)
+		})
+		r, err = s.drive(batchCallers, func(int) error { return startMany(ctx, def, batch, full) })
 		return err
 	})
-	return r, err
+	return times(r, batch), err
 }
 
-// fill puts n runs into the queue.
+// startMany puts n runs into a queue at once.
+func startMany(ctx context.Context, def *dbos.Definition[int64, int64], n int, queue string) error {
+	_, err := def.StartMany(ctx, make([]int64, n), dbos.OnQueueNamed(queue))
+	return err
+}
+
+// fill puts n runs of noop into the queue, which need not be known here.
 func fill(ctx context.Context, sys *dbos.System, n int) error {
 	return inBatches(n, batch, 1, func(int) error { return enqueue(ctx, sys) })
 }
@@ -125,12 +139,13 @@ func (s *settings) dbosEndToEnd(ctx context.Context) (r measure.Result, err erro
 		}
 		defer pool.Close()
 		worked := newCounter(s.Jobs)
-		defineNoop(sys, worked.one)
+		def := defineNoop(sys, worked.one)
 		if err := sys.Launch(ctx); err != nil {
 			return err
 		}
 		r, err = s.once(s.Jobs, func() error {
-			if err := fill(ctx, sys, s.Jobs); err != nil {
+			err := inBatches(s.Jobs, batchCallers, batch, func(n int) error { return startMany(ctx, def, n, queueName) })
+			if err != nil {
 				return err
 			}
 			if err := worked.wait(ctx); err != nil {

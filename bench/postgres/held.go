@@ -114,11 +114,11 @@ func (s *settings) dbosSustained(ctx context.Context, held bool) (rate float64, 
 		}
 		defer release()
 		var worked atomic.Int64
-		defineNoop(sys, func(int64) { worked.Add(1) })
+		def := defineNoop(sys, func(int64) { worked.Add(1) })
 		if err := sys.Launch(ctx); err != nil {
 			return err
 		}
-		rate, err = s.sustain(ctx, &worked, func(n int) error { return fill(ctx, sys, n) })
+		rate, err = s.sustain(ctx, &worked, func(n int) error { return startMany(ctx, def, n, queueName) })
 		return err
 	})
 	return rate, err
