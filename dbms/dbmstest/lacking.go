@@ -10,7 +10,7 @@ const requireEnv = "DBOS_TEST_REQUIRE"
 
 // lacking skips a test for which this machine lacks something, and says what
 // and how to get it. Where everything is required it fails.
-func lacking(t testing.TB, what, remedy string) {
+func lacking(t *testing.T, what, remedy string) {
 	t.Helper()
 	if os.Getenv(requireEnv) != "" {
 		t.Fatalf("%s; %s", what, remedy)

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/dbos-go/dbos/abi"
 	"github.com/dbos-go/dbos/dbms"
 	"github.com/dbos-go/dbos/dbms/postgres"
 	"github.com/dbos-go/dbos/dbms/postgres/pgtest"
@@ -28,7 +27,7 @@ var PostgresTriggersEngine = postgresEngine("postgres-triggers", "dbos_history=t
 var PostgresPoolerEngine = Engine{
 	Name:     "postgres",
 	Label:    "postgres-pooler",
-	Requires: needPooler,
+	Requires: func(t testing.TB) { pgtest.NeedPooler(t) },
 	Open: func(ctx context.Context, dir string, o dbms.Options) (dbms.DB, error) {
 		s, err := pgtest.Shared()
 		if err != nil {
@@ -41,13 +40,6 @@ var PostgresPoolerEngine = Engine{
 		return openPostgres(ctx, s, p.URL(schemas.of(dir)), o)
 	},
 	Dialect: PostgreSQL(),
-}
-
-func needPooler(t testing.TB) {
-	pgtest.Need(t)
-	if _, err := pgtest.SharedPooler(); errors.Is(err, pgtest.ErrNoPooler) {
-		lacking(t, err.Error(), abi.HintOf(err))
-	}
 }
 
 func postgresEngine(label string, parameters ...string) Engine {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dbos-go/dbos/abi"
 	"github.com/dbos-go/dbos/dbms"
+	"github.com/dbos-go/dbos/dbms/postgres/pgtest"
 )
 
 // TestCutAtEveryMessage cuts the connection of a call at each of its messages,
@@ -17,7 +18,19 @@ import (
 // of its commit and succeed, once.
 func TestCutAtEveryMessage(t *testing.T) {
 	s, r := behind(t)
-	l := openLedger(t, s.Via([]string{r.addr()}, "cut"), dbms.Options{})
+	cutEverywhere(t, r, s.Via([]string{r.addr()}, "cut"))
+}
+
+// TestCutAtEveryMessageToPooler does so before a pooler, which shows the
+// server another end of a connection than the one that was cut.
+func TestCutAtEveryMessageToPooler(t *testing.T) {
+	p := pgtest.NeedPooler(t)
+	r := newRelay(t, p.Addr())
+	cutEverywhere(t, r, p.Via(r.addr(), pgtest.Schema(t)))
+}
+
+func cutEverywhere(t *testing.T, r *relay, url string) {
+	l := openLedger(t, url, dbms.Options{})
 	step := 1
 	if testing.Short() {
 		step = 3

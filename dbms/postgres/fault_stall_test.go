@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,18 +19,38 @@ import (
 // commit that was sent is given some seconds.
 const stallPatience = patience / 4
 
-// eachWay runs a test for each way to run a transaction, all at once because
-// they mostly wait, each with a relay of its own before one server.
-func eachWay(t *testing.T, variants []string, test func(t *testing.T, l *ledger, r *relay, w way, variant string)) {
+// A front is where a relay stands, and the URL through it.
+type front func(t *testing.T) (r *relay, url string)
+
+// toServer is the front of a server of the test's own.
+func toServer(t *testing.T) front {
 	s := startServer(t, pgtest.Loopback())
+	var n atomic.Int64
+	return func(t *testing.T) (*relay, string) {
+		r := newRelay(t, s.Addr())
+		return r, s.Via([]string{r.addr()}, fmt.Sprintf("stall_%d", n.Add(1)), "dbos_connections=8")
+	}
+}
+
+// toPooler is the front of the shared pooler.
+func toPooler(t *testing.T) front {
+	p := pgtest.NeedPooler(t)
+	return func(t *testing.T) (*relay, string) {
+		r := newRelay(t, p.Addr())
+		return r, p.Via(r.addr(), pgtest.Schema(t), "dbos_connections=8")
+	}
+}
+
+// eachWay runs a test for each way to run a transaction, all at once because
+// they mostly wait, each with a relay of its own.
+func eachWay(t *testing.T, f front, variants []string, test func(t *testing.T, l *ledger, r *relay, w way, variant string)) {
 	var all sync.WaitGroup
 	defer all.Wait()
-	for i, w := range ways {
-		for j, variant := range variants {
+	for _, w := range ways {
+		for _, variant := range variants {
 			all.Go(func() {
 				t.Run(w.name+", "+variant, func(t *testing.T) {
-					r := newRelay(t, s.Addr())
-					url := s.Via([]string{r.addr()}, fmt.Sprintf("stall_%d_%d", i, j), "dbos_connections=8")
+					r, url := f(t)
 					l := openLedger(t, url, dbms.Options{Timeout: time.Second})
 					test(t, l, r, w, variant)
 					l.check(t, l.db)
@@ -43,7 +64,7 @@ func eachWay(t *testing.T, variants []string, test func(t *testing.T, l *ledger,
 // TestNetworkStalls lets no byte through while connections stay: callers come
 // back by their deadline, and the node works when bytes flow again.
 func TestNetworkStalls(t *testing.T) {
-	eachWay(t, []string{"at any time"}, func(t *testing.T, l *ledger, r *relay, w way, _ string) {
+	eachWay(t, toServer(t), []string{"at any time"}, func(t *testing.T, l *ledger, r *relay, w way, _ string) {
 		r.stall()
 		defer r.resume()
 		for i := range 3 {
@@ -78,7 +99,7 @@ func TestNetworkStalls(t *testing.T) {
 // last (Sync), or the server's answer to it (ReadyForQuery). A caller who has a
 // deadline then learns that nobody knows.
 func TestNetworkStallsInCommit(t *testing.T) {
-	eachWay(t, []string{"request", "answer"}, func(t *testing.T, l *ledger, r *relay, w way, which string) {
+	eachWay(t, toServer(t), []string{"request", "answer"}, func(t *testing.T, l *ledger, r *relay, w way, which string) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
 		done := stallInCommit(ctx, t, l, r, w, which)
@@ -100,8 +121,14 @@ func TestNetworkStallsInCommit(t *testing.T) {
 // TestNetworkRecoversInCommit: a caller without a deadline waits. The message
 // that commits may arrive at the server long after the engine has given its
 // connection up, and what the caller is told must be true all the same.
-func TestNetworkRecoversInCommit(t *testing.T) {
-	eachWay(t, []string{"request", "answer"}, func(t *testing.T, l *ledger, r *relay, w way, which string) {
+func TestNetworkRecoversInCommit(t *testing.T) { recoverInCommit(t, toServer(t)) }
+
+// TestNetworkToPoolerRecoversInCommit does so before a pooler: the engine
+// cannot end the session on the server, because it does not know which it is.
+func TestNetworkToPoolerRecoversInCommit(t *testing.T) { recoverInCommit(t, toPooler(t)) }
+
+func recoverInCommit(t *testing.T, f front) {
+	eachWay(t, f, []string{"request", "answer"}, func(t *testing.T, l *ledger, r *relay, w way, which string) {
 		done := stallInCommit(t.Context(), t, l, r, w, which)
 		defer r.resume()
 		select {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -53,8 +54,25 @@ var sharedPooler = sync.OnceValues(func() (*Pooler, error) {
 // URL is Server.URL through the pooler. The server itself is named for what a
 // pooler does not let through.
 func (p *Pooler) URL(schema string, parameters ...string) string {
+	return p.Via(p.addr, schema, parameters...)
+}
+
+// Via is URL with another address in the pooler's place: of a relay before it.
+func (p *Pooler) Via(address, schema string, parameters ...string) string {
 	own := []string{"dbos_pooler=transaction", "dbos_direct=" + p.server.Admin()}
-	return p.server.Via([]string{p.addr}, schema, append(own, parameters...)...)
+	return p.server.Via([]string{address}, schema, append(own, parameters...)...)
+}
+
+// Addr is the pooler's address on the loopback interface.
+func (p *Pooler) Addr() string { return p.addr }
+
+// NeedPooler returns the shared pooler. Without PostgreSQL or PgBouncer on the
+// machine it skips the test, or fails it where everything is required.
+func NeedPooler(t testing.TB) *Pooler {
+	t.Helper()
+	p, err := SharedPooler()
+	Check(t, err)
+	return p
 }
 
 // settings of the pooler are the defaults as far as they can be, so that DBOS
@@ -129,16 +147,9 @@ func runPooler(program string, s *Server, w *watchdog, owner account) (*Pooler, 
 			return nil, failure("configure the pooler", err)
 		}
 	}
-	cmd := exec.Command(program, "-q", config)
-	cmd.Dir, cmd.Env = w.dir, environment()
-	owner.apply(cmd)
-	if err := cmd.Start(); err != nil {
-		return nil, failure("start the pooler", err)
-	}
-	ended := make(chan struct{})
-	go func() { cmd.Wait(); close(ended) }()
-	// The watchdog finds the process here.
-	if err := os.WriteFile(filepath.Join(w.dir, "pid"), []byte(strconv.Itoa(cmd.Process.Pid)+"\n"), 0o644); err != nil {
+	start := func() (<-chan struct{}, error) { return startIn(w.dir, owner, program, "-q", config) }
+	ended, err := start()
+	if err != nil {
 		return nil, failure("start the pooler", err)
 	}
 	p := &Pooler{s, fmt.Sprintf("127.0.0.1:%d", port)}
@@ -146,7 +157,39 @@ func runPooler(program string, s *Server, w *watchdog, owner account) (*Pooler, 
 		text, _ := os.ReadFile(log)
 		return nil, failure("start the pooler", fmt.Errorf("%w\n%s", err, text))
 	}
+	go keepRunning(w, ended, start)
 	return p, nil
+}
+
+// startIn starts a process, writes down its ID where the watchdog looks, and
+// signals its end.
+func startIn(dir string, owner account, program string, args ...string) (<-chan struct{}, error) {
+	cmd := exec.Command(program, args...)
+	cmd.Dir, cmd.Env = dir, environment()
+	owner.apply(cmd)
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	ended := make(chan struct{})
+	go func() { cmd.Wait(); close(ended) }()
+	return ended, os.WriteFile(filepath.Join(dir, "pid"), []byte(strconv.Itoa(cmd.Process.Pid)+"\n"), 0o644)
+}
+
+// keepRunning starts the pooler again when it crashes, as a service manager
+// would: PgBouncer 1.18 does so when the connection of a request to cancel
+// breaks.
+func keepRunning(w *watchdog, ended <-chan struct{}, start func() (<-chan struct{}, error)) {
+	for {
+		select {
+		case <-ended:
+		case <-w.ended:
+			return
+		}
+		var err error
+		if ended, err = start(); err != nil {
+			return
+		}
+	}
 }
 
 func orDefault(text, otherwise string) string {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/dbos-go/dbos/abi"
 )
 
 // requireEnv, if set, makes a test fail that lacks something of its machine.
@@ -25,14 +27,15 @@ func Need(t testing.TB) *Server {
 	return s
 }
 
-// Check fails a test whose server has not started. If the machine does not
-// have PostgreSQL, it skips the test, or fails it where everything is required.
+// Check fails a test whose server or pooler has not started. If the machine
+// does not have the program, it skips the test, or fails it where everything is
+// required.
 func Check(t testing.TB, err error) {
 	t.Helper()
 	switch {
 	case err == nil:
-	case errors.Is(err, ErrNotInstalled) && os.Getenv(requireEnv) == "":
-		t.Skip(err, "\n", "install PostgreSQL (Debian: apt-get install postgresql), or set "+serverEnv+" to the URL of a server")
+	case (errors.Is(err, ErrNotInstalled) || errors.Is(err, ErrNoPooler)) && os.Getenv(requireEnv) == "":
+		t.Skipf("%v; %s", err, abi.HintOf(err))
 	default:
 		t.Fatal(err)
 	}

@@ -222,11 +222,7 @@ func TestServerOfAnotherProcess(t *testing.T) {
 // TestPooler: the URL names the pooler, and the server for what does not go
 // through it.
 func TestPooler(t *testing.T) {
-	p, err := pgtest.SharedPooler()
-	if errors.Is(err, pgtest.ErrNoPooler) && os.Getenv("DBOS_TEST_REQUIRE") == "" {
-		t.Skip(err, abi.HintOf(err))
-	}
-	pgtest.Check(t, err)
+	p := pgtest.NeedPooler(t)
 	u, err := url.Parse(p.URL("s", "dbos_history=triggers"))
 	if err != nil {
 		t.Fatal(err)
