@@ -177,7 +177,7 @@ func startIn(dir string, owner account, program string, args ...string) (<-chan 
 
 // keepRunning starts the pooler again when it crashes, as a service manager
 // would: PgBouncer 1.18 does so when the connection of a request to cancel
-// breaks.
+// breaks (its issue 801).
 func keepRunning(w *watchdog, ended <-chan struct{}, start func() (<-chan struct{}, error)) {
 	for {
 		select {
