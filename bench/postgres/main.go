@@ -54,13 +54,13 @@ type settings struct {
 func main() {
 	s := &settings{}
 	s.Flags(flag.CommandLine)
-	flag.IntVar(&s.Jobs, "jobs", 40_000, "jobs of each side in each round of work and end to end")
+	flag.IntVar(&s.Jobs, "jobs", 30_000, "jobs of each side in each round of work and end to end")
 	flag.IntVar(&s.Workers, "workers", 2000, "jobs that are worked at once")
 	flag.IntVar(&s.Callers, "callers", 64, "goroutines that call, in the other cases")
 	flag.IntVar(&s.Connections, "connections", 16, "connections of each side's pool")
 	flag.IntVar(&s.Samples, "samples", 300, "samples of the latency between two processes")
 	flag.IntVar(&s.Kills, "kills", 3, "processes killed to measure recovery")
-	flag.DurationVar(&s.Held, "held", 6*time.Second, "how long each side works under a held snapshot, and without")
+	flag.DurationVar(&s.Held, "held", 5*time.Second, "how long each side works under a held snapshot, and without")
 	flag.StringVar(&s.WAL, "wal-level", "logical", "wal_level of the server that is started; with replica DBOS records history by triggers")
 	flag.BoolVar(&s.NoHistory, "no-history", false, "let DBOS record no changes, to see what that costs")
 	flag.BoolVar(&s.statements, "statements", false, "print what pg_stat_statements saw of DBOS, to standard error")
