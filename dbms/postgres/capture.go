@@ -73,7 +73,7 @@ END $f$`, quoteName(h.schema), lockKey(h.schema)),
 
 // release takes everything away that an earlier capture has made, and what it
 // has recorded.
-func (h *history) release(ctx context.Context, tx executor) error {
+func (h *history) release(ctx context.Context, tx executor, capture string) error {
 	rows, err := tx.query(ctx, `SELECT c.relname, c.relreplident::text,
 			(SELECT string_agg(tgname, ' ') FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname IN ('`+rowTrigger+`', '`+truncateTrigger+`')),
 			EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'dbos_xid')
@@ -99,9 +99,12 @@ func (h *history) release(ctx context.Context, tx executor) error {
 	}
 	script = append(script, "DELETE FROM dbos_definition", refuseTruncate)
 	script = append(script, h.strangers()...)
-	// Only transactions in which changes were recorded by triggers are looked
-	// for by their number.
-	script = append(script, "CREATE INDEX IF NOT EXISTS dbos_transaction_xid ON dbos_transaction (xid)")
+	// Only where triggers record changes are transactions looked for by their
+	// number.
+	script = append(script, "DROP INDEX IF EXISTS dbos_transaction_xid")
+	if capture == captureTriggers {
+		script = append(script, "CREATE INDEX dbos_transaction_xid ON dbos_transaction (xid)")
+	}
 	return runScript(ctx, tx, script...)
 }
 

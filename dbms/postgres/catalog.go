@@ -24,7 +24,7 @@ type relation struct {
 	partition   bool
 	inherits    bool // or is inherited from
 	published   bool
-	triggers    int64 // how many of history's it has
+	triggers    int64  // how many of history's it has
 	stamp       string // changes when the table's definition does
 }
 

@@ -129,6 +129,32 @@ func (h *history) known(ctx context.Context, tx executor) (map[int64]definition,
 	return known, nil
 }
 
+// stamp gives definitions the LSN of their commit, which was not known when
+// they were recorded; 0 if their transaction has none. It looks at the commits
+// since the last time only, so that no index need be kept of their numbers.
+func (h *history) stamp(ctx context.Context) error {
+	rows, err := h.sql.query(ctx, `SELECT coalesce((SELECT value FROM dbos_history WHERE key = 'stamped'), '0')::bigint WHERE EXISTS
+		(SELECT FROM dbos_definition WHERE lsn IS NULL)`)
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	// What has ended by now is seen by the statement after it.
+	ended, err := h.barrier(ctx)
+	if err != nil {
+		return err
+	}
+	return h.transact(ctx, func(tx executor) error {
+		err := tx.exec(ctx, `UPDATE dbos_definition d SET lsn = s.lsn FROM
+			(SELECT n.n, coalesce(min(t.lsn), 0) AS lsn FROM dbos_definition n
+			LEFT JOIN dbos_transaction t ON t.xid = n.xid AND t.lsn > $1 WHERE n.lsn IS NULL GROUP BY n.n) s
+			WHERE d.n = s.n`, rows[0][0])
+		if err != nil {
+			return err
+		}
+		return h.set(ctx, tx, "stamped", fmt.Sprint(int64(ended)))
+	})
+}
+
 // definitionColumns are what scanDefinition takes.
 const definitionColumns = `d.n, d.name, d.op, coalesce(d.sql, ''), coalesce(d.renamed, ''), coalesce(d.columns, '[]'), coalesce(d.key, '[]'),
 	d.relid, d.history, coalesce(d.shape, '{}'), d.stamp`

@@ -77,7 +77,7 @@ CREATE TABLE IF NOT EXISTS dbos_history (key text PRIMARY KEY, value text NOT NU
 CREATE TABLE IF NOT EXISTS dbos_definition (
 	n bigint PRIMARY KEY DEFAULT nextval('dbos_change'), -- in the order they were made, with changes recorded by triggers
 	xid bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint,
-	lsn bigint, -- 0: from before all that can be read; NULL: as its transaction has it
+	lsn bigint, -- of the commit, if it is known yet: see stamp; 0 if it has none
 	name text NOT NULL, -- the table
 	op text NOT NULL, -- define or drop
 	sql text,
@@ -298,7 +298,7 @@ func (h *history) switchTo(ctx context.Context, capture string) error {
 		if err := h.set(ctx, tx, "capture", capture); err != nil {
 			return err
 		}
-		if err := h.release(ctx, tx); err != nil || capture == captureOff {
+		if err := h.release(ctx, tx, capture); err != nil || capture == captureOff {
 			return err
 		}
 		return h.reconcile(ctx, tx, capture, true)

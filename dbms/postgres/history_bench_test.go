@@ -19,6 +19,8 @@ func BenchmarkCapture(b *testing.B) {
 		b.Run(capture, func(b *testing.B) {
 			db := benchSystem(b, capture)
 			var serial atomic.Int64
+			start := logPlace(b)
+			b.ResetTimer()
 			b.SetParallelism(8)
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
@@ -28,8 +30,23 @@ func BenchmarkCapture(b *testing.B) {
 					}
 				}
 			})
+			b.ReportMetric(float64(logPlace(b)-start)/float64(b.N), "log-B/op")
 		})
 	}
+}
+
+// logPlace is how far the server's log is.
+func logPlace(b *testing.B) uint64 {
+	b.Helper()
+	rows, err := pgtest.Need(b).Exec(b.Context(), "SELECT pg_current_wal_insert_lsn()")
+	if err != nil {
+		b.Fatal(err)
+	}
+	place, err := parsePlace(rows[0][0])
+	if err != nil {
+		b.Fatal(err)
+	}
+	return place
 }
 
 func benchSystem(b *testing.B, capture string) *DB {
@@ -118,7 +135,7 @@ func BenchmarkChanges(b *testing.B) {
 					first = lsn
 				}
 			}
-			for b.Loop() {
+			for b.Loop() { // which begins to measure here
 				got, err := everything(b.Context(), db, first, 200)
 				if err != nil || len(got) < commits-1 {
 					b.Fatalf("%d commits, error %v", len(got), err)

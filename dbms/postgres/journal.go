@@ -45,7 +45,7 @@ func (j *journal) read(ctx context.Context) (map[int64][]event, error) {
 // readDefinitions reads all definitions, and makes changes of those that the
 // transactions have made.
 func (j *journal) readDefinitions(ctx context.Context, events map[int64][]event) error {
-	rows, err := j.h.sql.query(ctx, `SELECT `+definitionColumns+`, d.xid, d.lsn IS NULL AND d.xid = ANY($1::bigint[]) FROM dbos_definition d ORDER BY d.n`, j.xids)
+	rows, err := j.h.sql.query(ctx, `SELECT `+definitionColumns+`, d.xid, d.lsn IS DISTINCT FROM 0 AND d.xid = ANY($1::bigint[]) FROM dbos_definition d ORDER BY d.n`, j.xids)
 	if err != nil {
 		return err
 	}

@@ -67,8 +67,10 @@ func (h *history) openStream(ctx context.Context, after dbms.LSN) (*stream, erro
 
 // definitionsAt are those in force at an LSN.
 func (h *history) definitionsAt(ctx context.Context, at dbms.LSN) ([]definition, error) {
-	rows, err := h.sql.query(ctx, `SELECT `+definitionColumns+` FROM dbos_definition d
-		WHERE d.lsn IS NOT NULL OR NOT EXISTS (SELECT FROM dbos_transaction t WHERE t.xid = d.xid AND t.lsn > $1) ORDER BY d.n`, int64(at))
+	if err := h.stamp(ctx); err != nil {
+		return nil, err
+	}
+	rows, err := h.sql.query(ctx, `SELECT `+definitionColumns+` FROM dbos_definition d WHERE d.lsn <= $1 ORDER BY d.n`, int64(at))
 	if err != nil {
 		return nil, err
 	}

@@ -113,13 +113,11 @@ func (h *history) sweep(ctx context.Context) error {
 // sweepDefinitions removes the definitions that later ones have superseded.
 // What was in force at the end stays, because later changes need it.
 func (h *history) sweepDefinitions(ctx context.Context, upto int64) error {
-	err := h.sql.exec(ctx, `UPDATE dbos_definition d SET lsn = 0 WHERE lsn IS NULL AND EXISTS
-		(SELECT FROM dbos_transaction t WHERE t.xid = d.xid AND t.lsn <= $1)`, upto)
-	if err != nil {
+	if err := h.stamp(ctx); err != nil {
 		return err
 	}
-	return h.sql.exec(ctx, `DELETE FROM dbos_definition d WHERE lsn = 0 AND (op = 'drop' OR EXISTS
-		(SELECT FROM dbos_definition n WHERE n.relid = d.relid AND n.lsn = 0 AND n.n > d.n))`)
+	return h.sql.exec(ctx, `DELETE FROM dbos_definition d WHERE lsn <= $1 AND (op = 'drop' OR EXISTS
+		(SELECT FROM dbos_definition n WHERE n.relid = d.relid AND n.lsn <= $1 AND n.n > d.n))`, upto)
 }
 
 // sweepTables removes recorded changes: those of transactions older than all
