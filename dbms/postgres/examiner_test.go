@@ -22,5 +22,5 @@ func TestExaminerTriggers(t *testing.T) {
 // TestExaminerPooler is about transactions through a pooler; history is as
 // always.
 func TestExaminerPooler(t *testing.T) {
-	dbmstest.ExamineWithout(t, dbmstest.PostgresPoolerEngine, "Changes", "ChangesOfCases", "Clock", "Trim")
+	dbmstest.ExamineWithout(t, dbmstest.PostgresPoolerEngine, "Changes", "ChangesOfCases", "ChangesInOrder", "Clock", "Trim")
 }
