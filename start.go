@@ -33,7 +33,7 @@ func OnQueue(q *Queue) StartOption { return func(o *startOptions) { o.queue = q.
 func OnQueueNamed(name string) StartOption { return func(o *startOptions) { o.queue = name } }
 
 // Priority orders the runs of a queue: higher goes first, equals in order of
-// their start. The default is 0.
+// their start. The default is 0; at most 2⁵³ either way.
 func Priority(p int) StartOption { return func(o *startOptions) { o.priority = p } }
 
 // Start starts a run. When it returns the run is recorded, and will finish
