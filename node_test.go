@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/dbos-go/dbos"
+	"github.com/dbos-go/dbos/abi"
 	"github.com/dbos-go/dbos/dbms/postgres/pgtest"
 )
 
@@ -415,4 +416,43 @@ func TestNodesComeAndGo(t *testing.T) {
 		t.Errorf("%d runs were started, %d leases lost; the test has shown nothing", len(started), lost)
 	}
 	t.Logf("%d runs, %d nodes killed, %d leases lost by nodes that lived on", len(started), rounds, lost)
+}
+
+// Who cancels a run reaches its step on another node.
+func TestCancelReachesAnotherNode(t *testing.T) {
+	url := pgtest.Need(t).URL(pgtest.Schema(t))
+	var systems []*dbos.System
+	for range 2 {
+		sys, err := dbos.Open(t.Context(), url, dbos.Lease(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { sys.Close() })
+		systems = append(systems, sys)
+	}
+	entered, ended := make(chan struct{}), make(chan struct{})
+	wait := dbos.Workflow(systems[0], "wait", func(ctx dbos.Context, _ int) (int, error) {
+		return dbos.Step(ctx, "wait", func(ctx context.Context) (int, error) {
+			close(entered)
+			<-ctx.Done()
+			close(ended)
+			return 0, ctx.Err()
+		})
+	})
+	run, err := wait.Start(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-entered
+	info, err := systems[1].Lookup(t.Context(), run.ID())
+	if err != nil || info.State != dbos.Running {
+		t.Fatalf("another node sees %+v, %v", info, err)
+	}
+	if err := systems[1].Cancel(t.Context(), run.ID()); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	if _, err := run.Result(t.Context()); !errors.Is(err, abi.Canceled) {
+		t.Fatalf("Result = %v", err)
+	}
 }
