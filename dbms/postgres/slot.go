@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+
+	"github.com/dbos-go/dbos/abi"
 )
 
 // createSlot makes the system's replication slot anew: from here on the server
@@ -11,6 +13,10 @@ func (h *history) createSlot(ctx context.Context) error {
 		return err
 	}
 	_, err := h.sql.query(ctx, "SELECT pg_create_logical_replication_slot($1, 'pgoutput')", h.slot)
+	if stateOf(err) == stateTooManySlots {
+		return abi.Errorf("postgres.history", abi.Exhausted, "replication slots", "%w", plain(err)).
+			WithHint("raise the server's max_replication_slots, drop slots that nobody needs (pg_replication_slots), or use dbos_history=triggers")
+	}
 	return err
 }
 
