@@ -62,7 +62,7 @@ var policy = []layer{
 	{dir: ".", level: "Level 4, the SDK", imports: []string{"service/*", "dbms", "dbms/sqlite", "dbms/postgres", "dbms/transfer", "kernel", "abi"},
 		libraries: []string{"github.com/google/uuid"}, testImports: engines},
 	{dir: "examples/*/...", level: "Level 4, an application", imports: []string{".", "server", "dbms", "abi"},
-		libraries: []string{"github.com/schollz/progressbar"}},
+		libraries: []string{"github.com/schollz/progressbar"}, testImports: []string{"dbms/postgres/pgtest"}},
 
 	{dir: "proto/...", level: "the door's generated vocabulary",
 		libraries: []string{"connectrpc.com/connect", "google.golang.org/protobuf"}},
