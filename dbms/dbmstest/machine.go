@@ -59,10 +59,14 @@ func examineChanges(t *testing.T, e Engine) {
 	wantTally(t, tally)
 }
 
+// enoughInserts is how many inserts a run has, beside which every other kind
+// is bound to occur. On engines behind a network runs are shorter.
+const enoughInserts = 600
+
 // wantTally: a run in which some kind of statement never succeeded shows
 // nothing about it.
 func wantTally(t *testing.T, tally map[string]int) {
-	if t.Failed() || testing.Short() || raced {
+	if t.Failed() || testing.Short() || raced || tally["insert"] < enoughInserts {
 		return
 	}
 	for _, kind := range []string{
