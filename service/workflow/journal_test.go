@@ -188,3 +188,43 @@ func TestEventsKeepTheLastValue(t *testing.T) {
 		}))
 	})
 }
+
+// While a step is being recorded nobody can take its task over: the fence
+// holds until the commit, not only when it is looked at.
+func TestFenceHoldsUntilTheCommit(t *testing.T) {
+	onEngines(t, func(t *testing.T, db dbms.DB, tasks *sched.Service, s *workflow.Service) {
+		if !tasks.Shared() {
+			t.Skip("there is one writer at a time")
+		}
+		takeOver := func() (n int64) {
+			must(t, tasks.Alone(t.Context(), abi.Call{Procedure: "test"}, func(tx dbms.Tx) error {
+				if _, err := tx.Exec(dbms.System("UPDATE sched_worker SET lease_until = 0")); err != nil {
+					return err
+				}
+				var err error
+				n, err = tasks.Recover(tx, "other", 10)
+				return err
+			}))
+			return n
+		}
+		held, release, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+		go func() {
+			_, err := db.Update(t.Context(), abi.Call{Procedure: "test"}, func(tx dbms.Tx) error {
+				err := s.Record(tx, "run", 1, &workflow.Step{Seq: 1, Kind: workflow.External, Name: "x", Output: new("1"), StartedAt: time.Now()})
+				close(held)
+				<-release
+				return err
+			})
+			ended <- err
+		}()
+		<-held
+		if n := takeOver(); n != 0 {
+			t.Errorf("%d tasks were taken over while their step was being recorded", n)
+		}
+		close(release)
+		must(t, <-ended)
+		if n := takeOver(); n != 1 {
+			t.Errorf("%d tasks were taken over after that", n)
+		}
+	})
+}
