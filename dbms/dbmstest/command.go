@@ -24,9 +24,9 @@ func (s *schema) change(t *rapid.T) command {
 	case n < 6 && table.keys > 0:
 		return s.upsert(t, table)
 	case n < 7:
-		return s.update(t, table, table.keys)
+		return s.update(t, table, min(table.keys, len(table.columns)-1), len(table.columns)-1)
 	case n < 8 && table.keys > 0:
-		return s.update(t, table, 0)
+		return s.update(t, table, 0, table.keys-1)
 	default:
 		return remove(t, table)
 	}
@@ -78,10 +78,9 @@ func (s *schema) upsert(t *rapid.T, table tableSpec) command {
 	return c
 }
 
-// update draws an update of a column from the given one on: from 0 it may
-// change the key.
-func (s *schema) update(t *rapid.T, table tableSpec, from int) command {
-	at := rapid.IntRange(min(from, len(table.columns)-1), len(table.columns)-1).Draw(t, "column")
+// update draws an update of one of some columns.
+func (s *schema) update(t *rapid.T, table tableSpec, first, last int) command {
+	at := rapid.IntRange(first, last).Draw(t, "column")
 	verb := rapid.SampledFrom(s.dialect.Updates).Draw(t, "verb")
 	c := command{kind: "update", sql: verb + " " + quote(table.name) + " SET " + quote(table.columns[at].name) + " = "}
 	if at < table.keys {
