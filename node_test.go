@@ -188,12 +188,6 @@ func (n *node) kill() []string {
 	return n.rest()
 }
 
-// end lets the node end in good order.
-func (n *node) end() []string {
-	n.stdin.Close()
-	return n.rest()
-}
-
 func (n *node) rest() []string {
 	var said []string
 	for line := range n.lines {
