@@ -11,9 +11,8 @@ import (
 // An arranged table makes events as row triggers record them, and knows what
 // came of them.
 type arrangedTable struct {
-	place int
-	rows  map[string]string // version by key
-	next  int
+	rows map[string]string // version by key
+	next int
 }
 
 func (a *arrangedTable) version() string {

@@ -367,11 +367,3 @@ func runScript(ctx context.Context, tx executor, statements ...string) error {
 }
 
 func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
-
-func quoteText(text string) string {
-	text = strings.ReplaceAll(text, `'`, `''`)
-	if strings.Contains(text, `\`) {
-		return `E'` + strings.ReplaceAll(text, `\`, `\\`) + `'`
-	}
-	return `'` + text + `'`
-}
