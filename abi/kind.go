@@ -63,7 +63,7 @@ var kindNames = [...]string{
 	Closed: "closed", Corrupt: "corrupt data", Unsupported: "not supported",
 	Fenced: "lease lost", Diverged: "replay diverged", Owned: "owned by another process",
 	Trimmed: "history trimmed", Panicked: "panic",
-	Unknown: "outcome unknown",
+	Unknown: "outcome not known",
 }
 
 // Error returns the kind in words.
