@@ -63,7 +63,7 @@ var kindNames = [...]string{
 	Closed: "closed", Corrupt: "corrupt data", Unsupported: "not supported",
 	Fenced: "lease lost", Diverged: "replay diverged", Owned: "owned by another process",
 	Trimmed: "history trimmed", Panicked: "panic",
-	Unknown: "outcome not known",
+	Unknown: "outcome unknown",
 }
 
 // Error returns the kind in words.
