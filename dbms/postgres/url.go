@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -43,6 +44,9 @@ const (
 	minConnections     = 8
 	maxConnections     = 1000
 	minWALLimit        = 64 << 20
+	// connectTimeout bounds the making of a connection, for each host, unless
+	// the URL says connect_timeout.
+	connectTimeout = 10 * time.Second
 	// maxSchema leaves room for the names that are made of the schema's.
 	maxSchema = 48
 )
@@ -84,6 +88,9 @@ func parseURL(text string) (*settings, error) {
 // parseOwn reads our own parameters.
 func (s *settings) parseOwn(own map[string]string, bad func(what, format string, args ...any) error) error {
 	s.history = historyMode(cmp.Or(own["dbos_history"], string(historyAuto)))
+	if s.config.ConnectTimeout == 0 {
+		s.config.ConnectTimeout = connectTimeout
+	}
 	s.direct = s.config
 	s.connections, s.walLimit = defaultConnections, defaultWALLimit
 	for name, value := range own {
