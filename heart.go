@@ -112,6 +112,9 @@ func (s *System) beatOnce() (more bool, err error) {
 	if p.Rest != nil {
 		s.heart.fallsDue(*p.Rest)
 	}
+	for _, late := range p.Stuck {
+		s.expel(late)
+	}
 	for _, dead := range p.Buried {
 		s.log.Warn("a worker is dead; its runs are taken over", "worker", dead)
 		s.expel(dead)

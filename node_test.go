@@ -353,9 +353,11 @@ func TestNodesComeAndGo(t *testing.T) {
 		nodes = append(nodes, startNode(t, spec))
 	}
 	var said []string
+	for _, n := range nodes {
+		said = append(said, n.await("open")) // from here on it has a lease to lose
+	}
 	for round := range rounds {
 		victim := rand.N(len(nodes))
-		said = append(said, nodes[victim].await("open"))
 		said = append(said, nodes[victim].await("started"))
 		zombie := nodes[(victim+1)%len(nodes)]
 		if round%2 == 0 {
@@ -365,7 +367,10 @@ func TestNodesComeAndGo(t *testing.T) {
 		said = append(said, nodes[victim].kill()...)
 		spec.Name = fmt.Sprint("n", len(nodes)+round)
 		nodes[victim] = startNode(t, spec)
-		<-time.After(2 * time.Second)
+		said = append(said, nodes[victim].await("open"))
+		if round%2 == 0 {
+			awaitDead(t, sys, zombie.cmd.Process.Pid)
+		}
 		zombie.signal(syscall.SIGCONT)
 	}
 	for _, n := range nodes {
@@ -410,6 +415,29 @@ func TestNodesComeAndGo(t *testing.T) {
 		t.Errorf("%d runs were started, %d leases lost; the test has shown nothing", len(started), lost)
 	}
 	t.Logf("%d runs, %d nodes killed, %d leases lost by nodes that lived on", len(started), rounds, lost)
+}
+
+// awaitDead waits until a process that does not run is taken for dead.
+func awaitDead(t *testing.T, sys *dbos.System, pid int) {
+	t.Helper()
+	patience := time.After(time.Minute)
+	for look := time.NewTicker(50 * time.Millisecond); ; {
+		dead := 0
+		err := sys.View(t.Context(), func(tx *dbos.Tx) error {
+			return tx.QueryRow("SELECT count(*) FROM sched_worker WHERE lease_until = 0 AND id LIKE $1", fmt.Sprintf("%%/%d/%%", pid)).Scan(&dead)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if dead > 0 {
+			return
+		}
+		select {
+		case <-look.C:
+		case <-patience:
+			t.Fatalf("process %d, which is stopped, is not taken for dead", pid)
+		}
+	}
 }
 
 // Who cancels a run reaches its step on another node.

@@ -22,7 +22,7 @@ var (
 	beginBlock          = &statement{text: "BEGIN"}
 	commitBlock         = &statement{text: "COMMIT"}
 	rollbackBlock       = &statement{text: "ROLLBACK"}
-	actAsSystem         = &statement{text: "SELECT set_config('role', 'none', true)"}
+	actAsSystem         = &statement{text: "SELECT set_config('role', 'none', true)", constant: true}
 	noRole              = &statement{text: "SET LOCAL ROLE NONE"}
 	takeSnapshot        = &statement{text: "SELECT 1"}
 )
@@ -256,6 +256,7 @@ func (c *conn) finish(s *statement, params []param) ([][]dbms.Value, error) {
 			rows = append(rows, row)
 		case *pgproto3.ReadyForQuery:
 			c.failed, c.unsynced, c.ahead, c.inBlock = false, false, 0, m.TxStatus != 'I'
+			c.statements.parsed(false)
 			return rows, nil
 		}
 	}

@@ -126,10 +126,11 @@ func (c *conn) queue(s *statement, params []param) {
 
 // bind adds a Bind of a statement, and its Parse if it has no name.
 func (c *conn) bind(s *statement, portal string, params []param) {
-	if s.name == "" {
-		c.front.SendParse(&pgproto3.Parse{Query: s.text, ParameterOIDs: s.declared})
+	name := s.name
+	if name == "" {
+		name = c.parse(s)
 	}
-	b := &pgproto3.Bind{DestinationPortal: portal, PreparedStatement: s.name, ResultFormatCodes: s.formats}
+	b := &pgproto3.Bind{DestinationPortal: portal, PreparedStatement: name, ResultFormatCodes: s.formats}
 	for _, p := range params {
 		b.ParameterFormatCodes = append(b.ParameterFormatCodes, p.format)
 		b.Parameters = append(b.Parameters, p.bytes)
@@ -189,6 +190,7 @@ func (c *conn) ready() error {
 			first = err
 		}
 		if r, ok := m.(*pgproto3.ReadyForQuery); ok {
+			c.statements.parsed(c.failed)
 			c.failed, c.unsynced, c.ahead = false, false, 0
 			c.inBlock = r.TxStatus != 'I'
 			return first

@@ -81,7 +81,7 @@ func Open(ctx context.Context, url string, o dbms.Options) (*DB, error) {
 	if db.timeout == 0 {
 		db.timeout = dbms.DefaultTimeout
 	}
-	db.actAsApp = &statement{text: "SELECT set_config('role', '" + appRole(s.schema) + "', true)"}
+	db.actAsApp = &statement{text: "SELECT set_config('role', '" + appRole(s.schema) + "', true)", constant: true}
 	db.lockTurn = &statement{text: "LOCK TABLE " + s.schema + ".dbos_turn IN EXCLUSIVE MODE"}
 	if err := db.open(ctx); err != nil {
 		return nil, errors.Join(serverError("postgres.open", err), db.release())

@@ -104,3 +104,44 @@ func TestMissingPrivilege(t *testing.T) {
 		})
 	}
 }
+
+// TestActsAgain: a session that failed the first time it changed its role
+// changes it the next time.
+func TestActsAgain(t *testing.T) {
+	db := system(t, dbms.Options{}, "dbos_connections=8")
+	commit(t, db, func(tx dbms.Tx) error {
+		_, err := tx.Exec(dbms.SQL("CREATE TABLE own (v bigint)"))
+		return err
+	})
+	services, own := dbms.System("UPDATE dbos_meta SET value = value"), dbms.SQL("INSERT INTO own VALUES (1)")
+	const n = 40
+	for i := range n {
+		_, err := db.Update(t.Context(), abi.Call{Procedure: "test"}, func(tx dbms.Tx) error {
+			for range 2 {
+				if _, err := tx.Exec(services); err != nil {
+					return err
+				}
+				if _, err := tx.Exec(own); err != nil {
+					return err
+				}
+			}
+			if i%2 == 0 {
+				_, err := tx.Exec(dbms.SQL("INSERT INTO nowhere VALUES (1)"))
+				return err
+			}
+			return nil
+		})
+		if (err != nil) != (i%2 == 0) || err != nil && abi.KindOf(err) != abi.Invalid {
+			t.Fatalf("transaction %d: %v", i, err)
+		}
+		if _, err := db.Update(t.Context(), abi.Call{Procedure: "test"}, func(tx dbms.Tx) error {
+			_, err := tx.Exec(dbms.SQL("UPDATE dbos_meta SET value = value"))
+			return err
+		}); abi.KindOf(err) != abi.Denied {
+			t.Fatalf("an application that writes a system's table: %v", err)
+		}
+	}
+	if got, err := value(t, db, "SELECT count(*) FROM own"); err != nil || got != int64(n) {
+		t.Errorf("%v rows, error %v; want %d", got, err, n)
+	}
+}

@@ -21,6 +21,9 @@ type statement struct {
 	types    []uint32
 	formats  []int16
 	element  *list.Element
+	// constant statements are parsed once a connection although they are
+	// never described: they are sent so often that it counts.
+	constant bool
 }
 
 var (
@@ -38,10 +41,45 @@ type statementCache struct {
 	order      *list.List
 	generation int64 // of the tables' definitions: see DB.generation
 	names      int
+	constants  map[string]string // names, by text
+	fresh      []string          // texts of those that were parsed since the last Sync
 }
 
 func (sc *statementCache) reset() {
 	sc.byText, sc.order = map[string]*statement{}, list.New()
+}
+
+// parse makes sure that the server knows a statement that is not prepared, and
+// returns its name there.
+func (c *conn) parse(s *statement) string {
+	sc := &c.statements
+	if !s.constant || !c.named {
+		c.front.SendParse(&pgproto3.Parse{Query: s.text, ParameterOIDs: s.declared})
+		return ""
+	}
+	name, known := sc.constants[s.text]
+	if !known {
+		sc.names++
+		name = fmt.Sprintf("s%d", sc.names)
+		c.front.SendParse(&pgproto3.Parse{Name: name, Query: s.text})
+		if sc.constants == nil {
+			sc.constants = map[string]string{}
+		}
+		sc.constants[s.text] = name
+		sc.fresh = append(sc.fresh, s.text)
+	}
+	return name
+}
+
+// parsed is called at each Sync. After a failure it is not known which of the
+// latest the server has parsed; they get another name.
+func (sc *statementCache) parsed(failed bool) {
+	if failed {
+		for _, text := range sc.fresh {
+			delete(sc.constants, text)
+		}
+	}
+	sc.fresh = nil
 }
 
 // key tells texts with other declared types apart.

@@ -347,7 +347,8 @@ FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now) A
 -- tasks again, unless they saw $5 deaths already, and the tasks that are due at $3; each at most $4 times.
 --
 -- READ COMMITTED is enough: each row is locked and looked at again before it is changed, so that a worker
--- either extends its lease or is declared dead, and what others recover or wake is skipped. What becomes visible
+-- either extends its lease or is declared dead, and what others recover or wake is skipped. A late worker whose row is
+-- locked is returned, to be expelled. What becomes visible
 -- only after this statement began is found by the next heartbeat.
 WITH t AS MATERIALIZED (
     SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now),
@@ -356,10 +357,15 @@ beat AS (
         steady_since = CASE WHEN w.lease_until > t.now THEN w.steady_since ELSE t.now END
     FROM t WHERE w.id = $1 AND w.lease_until > 0
     RETURNING w.steady_since),
+late AS MATERIALIZED (
+    SELECT w.id FROM sched_worker AS w, t, beat
+    WHERE w.id <> $1 AND w.lease_until > 0 AND w.lease_until < t.now AND beat.steady_since <= t.now - $2::bigint),
+free AS MATERIALIZED ( -- a worker that was stopped in its own heartbeat holds its row
+    SELECT w.id FROM sched_worker AS w, t WHERE w.id = ANY (ARRAY(SELECT id FROM late)) AND w.lease_until > 0 AND w.lease_until < t.now
+    FOR UPDATE OF w SKIP LOCKED),
 buried AS (
     UPDATE sched_worker AS w SET lease_until = 0, steady_since = t.now
-    FROM t, beat WHERE w.id <> $1 AND w.lease_until > 0 AND w.lease_until < t.now AND beat.steady_since <= t.now - $2::bigint
-    RETURNING w.id),
+    FROM t, free WHERE w.id = free.id RETURNING w.id),
 dead AS MATERIALIZED (
     SELECT id FROM buried UNION ALL SELECT id FROM sched_worker WHERE lease_until = 0),
 lost AS (
@@ -373,7 +379,8 @@ due AS (
     FROM (SELECT id FROM sched_task WHERE state = 'waiting' AND wake_at IS NOT NULL AND wake_at <= $3
         ORDER BY wake_at LIMIT $4::bigint FOR UPDATE SKIP LOCKED) AS d
     WHERE r.id = d.id RETURNING 1)
-SELECT (SELECT count(*) FROM beat), (SELECT coalesce(json_agg(id), '[]') FROM buried)::text, (SELECT count(*) FROM lost), (SELECT count(*) FROM due),
+SELECT (SELECT count(*) FROM beat), (SELECT coalesce(json_agg(id), '[]') FROM buried)::text,
+    (SELECT coalesce(json_agg(id), '[]') FROM late WHERE id NOT IN (SELECT id FROM buried))::text, (SELECT count(*) FROM lost), (SELECT count(*) FROM due),
     (SELECT min(wake_at) FROM sched_task WHERE state = 'waiting' AND wake_at IS NOT NULL AND wake_at > $3),
     (SELECT count(*) FROM sched_task WHERE state = 'running' AND recoveries >= $5::bigint
         AND worker = ANY (ARRAY(SELECT id FROM dead)) AND EXISTS (SELECT 1 FROM dead)),

@@ -3,6 +3,7 @@ package sched
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/dbos-go/dbos/abi"
@@ -43,6 +44,7 @@ type Heartbeat struct {
 type Pulse struct {
 	Alive     bool           // the lease is extended; if not, the worker is dead
 	Buried    []string       // workers that were declared dead
+	Stuck     []string       // workers that are late and hold their own row: break their connections
 	Recovered int            // tasks of dead workers that were queued again
 	Due       int            // tasks whose time had come
 	Rest      *time.Duration // until the next one's time comes
@@ -64,12 +66,12 @@ func (s *Service) Beat(ctx context.Context, call abi.Call, b Heartbeat) (p Pulse
 		defer rows.Close()
 		var poisoned int
 		var next *time.Time
-		var buried string
+		var buried, stuck string
 		if rows.Next() {
-			err = rows.Scan(&p.Alive, &buried, &p.Recovered, &p.Due, &next, &poisoned, &seen)
+			err = rows.Scan(&p.Alive, &buried, &stuck, &p.Recovered, &p.Due, &next, &poisoned, &seen)
 		}
 		if err == nil {
-			err = json.Unmarshal([]byte(buried), &p.Buried)
+			err = errors.Join(json.Unmarshal([]byte(buried), &p.Buried), json.Unmarshal([]byte(stuck), &p.Stuck))
 		}
 		if err != nil {
 			return err
