@@ -12,11 +12,10 @@ import (
 	"github.com/dbos-go/dbos/dbms/postgres/pgtest"
 )
 
-// How many statements an operation costs on PostgreSQL, as the server counts
-// them (pg_stat_statements, track = top): all that come from this process, also
-// those of the dispatcher. Heartbeats are left out by a long lease: they are one
-// statement and the record of its call a second, whatever the load.
-func TestStatementsPerOperation(t *testing.T) {
+// countingServer starts a server that counts statements, and returns how many
+// it has counted.
+func countingServer(t *testing.T) (*pgtest.Server, func() int) {
+	t.Helper()
 	pgtest.Need(t) // is PostgreSQL there at all?
 	server, err := pgtest.Start(pgtest.Set("pg_stat_statements.track", "top"))
 	pgtest.Check(t, err)
@@ -38,6 +37,15 @@ func TestStatementsPerOperation(t *testing.T) {
 		}
 		t.Skip("the server does not count statements; install postgresql-contrib:", err)
 	}
+	return server, count
+}
+
+// How many statements an operation costs on PostgreSQL, as the server counts
+// them (pg_stat_statements, track = top): all that come from this process, also
+// those of the dispatcher. Heartbeats are left out by a long lease: they are one
+// statement and the record of its call a second, whatever the load.
+func TestStatementsPerOperation(t *testing.T) {
+	server, count := countingServer(t)
 	items := fstest.MapFS{"0001_item.sql": {Data: []byte("CREATE TABLE item (run TEXT NOT NULL)")}}
 	sys, err := dbos.Open(t.Context(), server.URL("dbos"), dbos.Migrations(items), dbos.Lease(dbos.MaxLease))
 	if err != nil {
