@@ -57,6 +57,28 @@ func (m Migrations) Check(done []string) error {
 	return nil
 }
 
+// Run runs the steps that have not run, for engines. applied returns the
+// digests of those that have, in order; apply runs one in a transaction of its
+// own, as the call.
+func (m Migrations) Run(applied func(owner string) ([]string, error), apply func(call abi.Call, step Migration) error) error {
+	if err := abi.CheckName("dbms.migrate", "owner", m.Owner); err != nil {
+		return err
+	}
+	done, err := applied(m.Owner)
+	if err != nil {
+		return err
+	}
+	if err := m.Check(done); err != nil {
+		return err
+	}
+	for _, step := range m.Steps[len(done):] {
+		if err := apply(abi.Call{Procedure: "dbms.migrate", Principal: abi.System}, step); err != nil {
+			return abi.Errorf("dbms.migrate", abi.KindOf(err), m.Resource(step), "%w", err).WithHint("%s", abi.HintOf(err))
+		}
+	}
+	return nil
+}
+
 // Digest is the fingerprint of the step's text, by which an engine knows
 // whether it was edited.
 func (m Migration) Digest() string {

@@ -17,24 +17,11 @@ var (
 // Migrate implements dbms.DB. Several nodes may do it at once: one of them
 // runs each step.
 func (db *DB) Migrate(ctx context.Context, m dbms.Migrations) error {
-	if err := abi.CheckName("dbms.migrate", "owner", m.Owner); err != nil {
-		return err
-	}
-	done, err := db.applied(ctx, m.Owner)
-	if err != nil {
-		return err
-	}
-	if err := m.Check(done); err != nil {
-		return err
-	}
-	for _, step := range m.Steps[len(done):] {
-		call := abi.Call{Procedure: "dbms.migrate", Principal: abi.System}
+	applied := func(owner string) ([]string, error) { return db.applied(ctx, owner) }
+	return m.Run(applied, func(call abi.Call, step dbms.Migration) error {
 		_, err := db.UpdateReadCommitted(ctx, call, func(tx dbms.Tx) error { return db.apply(tx, m, step) })
-		if err != nil {
-			return abi.Errorf("dbms.migrate", abi.KindOf(err), m.Resource(step), "%w", err).WithHint("%s", abi.HintOf(err))
-		}
-	}
-	return nil
+		return err
+	})
 }
 
 // applied returns the digests of the steps that have run, in order.

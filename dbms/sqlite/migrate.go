@@ -9,26 +9,11 @@ import (
 
 // Migrate implements dbms.DB.
 func (db *DB) Migrate(ctx context.Context, m dbms.Migrations) error {
-	if err := abi.CheckName("dbms.migrate", "owner", m.Owner); err != nil {
+	applied := func(owner string) ([]string, error) { return db.applied(ctx, owner) }
+	return m.Run(applied, func(call abi.Call, step dbms.Migration) error {
+		_, err := db.Update(ctx, call, func(t dbms.Tx) error { return apply(t.(*tx), m, step) })
 		return err
-	}
-	done, err := db.applied(ctx, m.Owner)
-	if err != nil {
-		return err
-	}
-	if err := m.Check(done); err != nil {
-		return err
-	}
-	for _, step := range m.Steps[len(done):] {
-		call := abi.Call{Procedure: "dbms.migrate", Principal: abi.System}
-		_, err := db.Update(ctx, call, func(t dbms.Tx) error {
-			return apply(t.(*tx), m, step)
-		})
-		if err != nil {
-			return abi.Errorf("dbms.migrate", abi.KindOf(err), m.Resource(step), "%w", err)
-		}
-	}
-	return nil
+	})
 }
 
 // applied returns the digests of the steps that have run, in order.
