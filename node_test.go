@@ -122,12 +122,16 @@ func defineStuck(sys *dbos.System, node string) {
 	})
 }
 
+// lostLease is what a node says when it finds that it was taken for dead.
+const lostLease = "silent for too long"
+
 // A node is a process of the test binary.
 type node struct {
 	t     *testing.T
 	cmd   *exec.Cmd
 	stdin interface{ Close() error }
 	lines chan string // everything that it says, closed at its end
+	said  []string    // what has been read of it
 }
 
 func startNode(t *testing.T, spec nodeSpec) *node {
@@ -170,6 +174,7 @@ func (n *node) await(text string) string {
 	for {
 		select {
 		case line, ok := <-n.lines:
+			n.said = append(n.said, line)
 			switch {
 			case !ok || strings.HasPrefix(line, "error"):
 				n.t.Fatalf("the node ended: %s", line)
@@ -182,19 +187,18 @@ func (n *node) await(text string) string {
 	}
 }
 
-// kill kills the node and returns what else it has said.
-func (n *node) kill() []string {
+// kill kills the node, and reads what else it has said.
+func (n *node) kill() {
 	n.cmd.Process.Kill()
-	return n.rest()
+	n.rest()
 }
 
-func (n *node) rest() []string {
-	var said []string
+// rest reads what the node says until it ends.
+func (n *node) rest() {
 	for line := range n.lines {
-		said = append(said, line)
+		n.said = append(n.said, line)
 	}
 	_ = n.cmd.Wait() // killed, or not: the lines say it
-	return said
 }
 
 func (n *node) signal(s syscall.Signal) {
@@ -302,7 +306,7 @@ func TestZombieNodeWritesNothing(t *testing.T) {
 		t.Fatalf("the run is %+v, %v", info, err)
 	}
 	// The zombie goes on as a new worker, and can still be used.
-	zombie.await("silent for too long")
+	zombie.await(lostLease)
 	other.kill()
 	next, err := sys.StartNamed(t.Context(), "stuck", []byte(fmt.Sprintf("%q", file)))
 	if err != nil {
@@ -347,37 +351,41 @@ func TestNodesComeAndGo(t *testing.T) {
 	if testing.Short() {
 		rounds = 2
 	}
-	var nodes []*node
+	var nodes, all []*node
 	for i := range 3 {
 		spec.Name = fmt.Sprint("n", i)
 		nodes = append(nodes, startNode(t, spec))
 	}
-	var said []string
+	all = append(all, nodes...)
 	for _, n := range nodes {
-		said = append(said, n.await("open")) // from here on it has a lease to lose
+		n.await("open") // from here on it has a lease to lose
 	}
 	for round := range rounds {
 		victim := rand.N(len(nodes))
-		said = append(said, nodes[victim].await("started"))
+		nodes[victim].await("started")
 		zombie := nodes[(victim+1)%len(nodes)]
 		if round%2 == 0 {
 			zombie.signal(syscall.SIGSTOP)
 		}
 		<-time.After(500*time.Millisecond + time.Duration(rand.N(500))*time.Millisecond)
-		said = append(said, nodes[victim].kill()...)
+		nodes[victim].kill()
 		spec.Name = fmt.Sprint("n", len(nodes)+round)
 		nodes[victim] = startNode(t, spec)
-		said = append(said, nodes[victim].await("open"))
+		all = append(all, nodes[victim])
+		nodes[victim].await("open")
 		if round%2 == 0 {
-			awaitDead(t, sys, zombie.cmd.Process.Pid)
+			awaitDead(t, sys, zombie)
+			zombie.signal(syscall.SIGCONT)
+			zombie.await(lostLease)
 		}
-		zombie.signal(syscall.SIGCONT)
 	}
 	for _, n := range nodes {
 		n.stdin.Close() // no more runs are started; but somebody must finish them
 	}
-	for _, n := range nodes {
-		said = append(said, n.rest()...)
+	var said []string
+	for _, n := range all {
+		n.rest()
+		said = append(said, n.said...)
 	}
 	spec.Load = false
 	last := startNode(t, spec)
@@ -390,7 +398,7 @@ func TestNodesComeAndGo(t *testing.T) {
 		if _, err := fmt.Sscanf(line, "started %s %d", &id, &n); err == nil {
 			started[id] = n
 		}
-		if strings.Contains(line, "silent for too long") {
+		if strings.Contains(line, lostLease) {
 			lost++
 		}
 		if strings.HasPrefix(line, "error") || strings.Contains(line, "no result") && !strings.Contains(line, "closed") && !strings.Contains(line, "closing") {
@@ -417,9 +425,17 @@ func TestNodesComeAndGo(t *testing.T) {
 	t.Logf("%d runs, %d nodes killed, %d leases lost by nodes that lived on", len(started), rounds, lost)
 }
 
-// awaitDead waits until a process that does not run is taken for dead.
-func awaitDead(t *testing.T, sys *dbos.System, pid int) {
+// awaitDead waits until a stopped node is taken for dead: once more than it has
+// heard so itself.
+func awaitDead(t *testing.T, sys *dbos.System, n *node) {
 	t.Helper()
+	before := 0
+	for _, line := range n.said {
+		if strings.Contains(line, lostLease) {
+			before++
+		}
+	}
+	pid := n.cmd.Process.Pid
 	patience := time.After(time.Minute)
 	for look := time.NewTicker(50 * time.Millisecond); ; {
 		dead := 0
@@ -429,7 +445,7 @@ func awaitDead(t *testing.T, sys *dbos.System, pid int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if dead > 0 {
+		if dead > before {
 			return
 		}
 		select {
