@@ -55,19 +55,27 @@ var policy = []layer{
 	{dir: "dbms/dbmstest", level: "Level 2, the examiner and its list of engines",
 		imports:   []string{"dbms", "dbms/sqlite", "dbms/postgres", "dbms/postgres/pgtest", "abi"},
 		libraries: []string{"pgregory.net/rapid"}, testImports: engines, testsOnly: true},
+	{dir: "dbms/footprint", level: "Level 2, what a transaction looked at", imports: []string{"dbms", "abi"}},
 	{dir: "dbms/transfer", level: "Level 2, from one engine to another", imports: []string{"dbms", "abi"}, testImports: engines},
 
+	{dir: "warehouse", level: "Level 2, the column store", imports: []string{"dbms", "dbms/footprint", "kernel", "abi"},
+		libraries: []string{"github.com/duckdb/duckdb-go/v2"}, testImports: engines},
+
+	{dir: "service/prov/...", level: "Level 3, a service over history",
+		imports: []string{"dbms", "dbms/footprint", "dbms/transfer", "warehouse", "kernel", "abi"}, testImports: engines},
 	{dir: "service/*/...", level: "Level 3, a service", imports: []string{"dbms", "kernel", "abi"}, testImports: engines},
 
-	{dir: ".", level: "Level 4, the SDK", imports: []string{"service/*", "dbms", "dbms/sqlite", "dbms/postgres", "dbms/transfer", "kernel", "abi"},
+	{dir: ".", level: "Level 4, the SDK", imports: []string{"service/*", "warehouse", "dbms", "dbms/footprint", "dbms/sqlite", "dbms/postgres", "dbms/transfer", "kernel", "abi"},
 		libraries: []string{"github.com/google/uuid"}, testImports: engines},
+	{dir: "replaytest", level: "Level 4, tests of applications", imports: []string{".", "dbms", "abi"}, testImports: engines},
 	{dir: "examples/*/...", level: "Level 4, an application", imports: []string{".", "server", "dbms", "abi"},
 		libraries: []string{"github.com/schollz/progressbar"}, testImports: []string{"dbms/postgres/pgtest"}},
 
 	{dir: "proto/...", level: "the door's generated vocabulary",
 		libraries: []string{"connectrpc.com/connect", "google.golang.org/protobuf"}},
 	{dir: "server/...", level: "the door", imports: []string{".", "service/*", "dbms", "kernel", "abi", "proto"},
-		libraries:   []string{"connectrpc.com/connect", "google.golang.org/protobuf"},
+		libraries: []string{"connectrpc.com/connect", "google.golang.org/protobuf",
+			"github.com/jeroenrinzema/psql-wire", "github.com/jackc/pgx/v5", "github.com/lib/pq"},
 		testImports: []string{"client"}},
 	{dir: "client/...", level: "a node's client", imports: []string{"proto", "abi"},
 		libraries:   []string{"connectrpc.com/connect", "google.golang.org/protobuf"},
@@ -77,8 +85,8 @@ var policy = []layer{
 			"google.golang.org/protobuf"},
 		testImports: []string{"dbms/postgres/pgtest"}},
 
-	{dir: "bench/...", level: "the measurements, a module of their own", imports: []string{".", "dbms", "dbms/sqlite", "abi"},
-		libraries: []string{"zombiezen.com/go/sqlite", "github.com/jackc/pgx", "github.com/riverqueue/river"}},
+	{dir: "bench/...", level: "the measurements, a module of their own", imports: []string{".", "warehouse", "dbms", "dbms/sqlite", "abi"},
+		libraries: []string{"zombiezen.com/go/sqlite", "github.com/jackc/pgx", "github.com/riverqueue/river", "github.com/duckdb/duckdb-go/v2"}},
 }
 
 // An exception allows one arrow that the policy does not.
