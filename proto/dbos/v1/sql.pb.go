@@ -34,6 +34,9 @@ type Value struct {
 	//	*Value_Text
 	//	*Value_Blob
 	//	*Value_RawText
+	//	*Value_Boolean
+	//	*Value_Time
+	//	*Value_BigInteger
 	Kind          isValue_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -121,6 +124,33 @@ func (x *Value) GetRawText() []byte {
 	return nil
 }
 
+func (x *Value) GetBoolean() bool {
+	if x != nil {
+		if x, ok := x.Kind.(*Value_Boolean); ok {
+			return x.Boolean
+		}
+	}
+	return false
+}
+
+func (x *Value) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		if x, ok := x.Kind.(*Value_Time); ok {
+			return x.Time
+		}
+	}
+	return nil
+}
+
+func (x *Value) GetBigInteger() string {
+	if x != nil {
+		if x, ok := x.Kind.(*Value_BigInteger); ok {
+			return x.BigInteger
+		}
+	}
+	return ""
+}
+
 type isValue_Kind interface {
 	isValue_Kind()
 }
@@ -150,6 +180,21 @@ type Value_RawText struct {
 	RawText []byte `protobuf:"bytes,5,opt,name=raw_text,json=rawText,proto3,oneof"`
 }
 
+type Value_Boolean struct {
+	// A truth value. Only HistoryService has these and the following.
+	Boolean bool `protobuf:"varint,6,opt,name=boolean,proto3,oneof"`
+}
+
+type Value_Time struct {
+	// A moment.
+	Time *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=time,proto3,oneof"`
+}
+
+type Value_BigInteger struct {
+	// An integer of more than 64 bits, in decimal digits.
+	BigInteger string `protobuf:"bytes,8,opt,name=big_integer,json=bigInteger,proto3,oneof"`
+}
+
 func (*Value_Integer) isValue_Kind() {}
 
 func (*Value_Real) isValue_Kind() {}
@@ -159,6 +204,12 @@ func (*Value_Text) isValue_Kind() {}
 func (*Value_Blob) isValue_Kind() {}
 
 func (*Value_RawText) isValue_Kind() {}
+
+func (*Value_Boolean) isValue_Kind() {}
+
+func (*Value_Time) isValue_Kind() {}
+
+func (*Value_BigInteger) isValue_Kind() {}
 
 // Row is one row of a result.
 type Row struct {
@@ -582,13 +633,17 @@ var File_dbos_v1_sql_proto protoreflect.FileDescriptor
 
 const file_dbos_v1_sql_proto_rawDesc = "" +
 	"\n" +
-	"\x11dbos/v1/sql.proto\x12\adbos.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8a\x01\n" +
+	"\x11dbos/v1/sql.proto\x12\adbos.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x01\n" +
 	"\x05Value\x12\x1a\n" +
 	"\ainteger\x18\x01 \x01(\x03H\x00R\ainteger\x12\x14\n" +
 	"\x04real\x18\x02 \x01(\x01H\x00R\x04real\x12\x14\n" +
 	"\x04text\x18\x03 \x01(\tH\x00R\x04text\x12\x14\n" +
 	"\x04blob\x18\x04 \x01(\fH\x00R\x04blob\x12\x1b\n" +
-	"\braw_text\x18\x05 \x01(\fH\x00R\arawTextB\x06\n" +
+	"\braw_text\x18\x05 \x01(\fH\x00R\arawText\x12\x1a\n" +
+	"\aboolean\x18\x06 \x01(\bH\x00R\aboolean\x120\n" +
+	"\x04time\x18\a \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x04time\x12!\n" +
+	"\vbig_integer\x18\b \x01(\tH\x00R\n" +
+	"bigIntegerB\x06\n" +
 	"\x04kind\"-\n" +
 	"\x03Row\x12&\n" +
 	"\x06values\x18\x01 \x03(\v2\x0e.dbos.v1.ValueR\x06values\"D\n" +
@@ -644,23 +699,24 @@ var file_dbos_v1_sql_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
 }
 var file_dbos_v1_sql_proto_depIdxs = []int32{
-	0,  // 0: dbos.v1.Row.values:type_name -> dbos.v1.Value
-	0,  // 1: dbos.v1.QueryRequest.args:type_name -> dbos.v1.Value
-	4,  // 2: dbos.v1.QueryResponse.header:type_name -> dbos.v1.QueryHeader
-	5,  // 3: dbos.v1.QueryResponse.rows:type_name -> dbos.v1.RowBatch
-	8,  // 4: dbos.v1.QueryHeader.at:type_name -> google.protobuf.Timestamp
-	1,  // 5: dbos.v1.RowBatch.rows:type_name -> dbos.v1.Row
-	0,  // 6: dbos.v1.ExecRequest.args:type_name -> dbos.v1.Value
-	1,  // 7: dbos.v1.ExecResponse.rows:type_name -> dbos.v1.Row
-	2,  // 8: dbos.v1.SqlService.Query:input_type -> dbos.v1.QueryRequest
-	6,  // 9: dbos.v1.SqlService.Exec:input_type -> dbos.v1.ExecRequest
-	3,  // 10: dbos.v1.SqlService.Query:output_type -> dbos.v1.QueryResponse
-	7,  // 11: dbos.v1.SqlService.Exec:output_type -> dbos.v1.ExecResponse
-	10, // [10:12] is the sub-list for method output_type
-	8,  // [8:10] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	8,  // 0: dbos.v1.Value.time:type_name -> google.protobuf.Timestamp
+	0,  // 1: dbos.v1.Row.values:type_name -> dbos.v1.Value
+	0,  // 2: dbos.v1.QueryRequest.args:type_name -> dbos.v1.Value
+	4,  // 3: dbos.v1.QueryResponse.header:type_name -> dbos.v1.QueryHeader
+	5,  // 4: dbos.v1.QueryResponse.rows:type_name -> dbos.v1.RowBatch
+	8,  // 5: dbos.v1.QueryHeader.at:type_name -> google.protobuf.Timestamp
+	1,  // 6: dbos.v1.RowBatch.rows:type_name -> dbos.v1.Row
+	0,  // 7: dbos.v1.ExecRequest.args:type_name -> dbos.v1.Value
+	1,  // 8: dbos.v1.ExecResponse.rows:type_name -> dbos.v1.Row
+	2,  // 9: dbos.v1.SqlService.Query:input_type -> dbos.v1.QueryRequest
+	6,  // 10: dbos.v1.SqlService.Exec:input_type -> dbos.v1.ExecRequest
+	3,  // 11: dbos.v1.SqlService.Query:output_type -> dbos.v1.QueryResponse
+	7,  // 12: dbos.v1.SqlService.Exec:output_type -> dbos.v1.ExecResponse
+	11, // [11:13] is the sub-list for method output_type
+	9,  // [9:11] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_dbos_v1_sql_proto_init() }
@@ -674,6 +730,9 @@ func file_dbos_v1_sql_proto_init() {
 		(*Value_Text)(nil),
 		(*Value_Blob)(nil),
 		(*Value_RawText)(nil),
+		(*Value_Boolean)(nil),
+		(*Value_Time)(nil),
+		(*Value_BigInteger)(nil),
 	}
 	file_dbos_v1_sql_proto_msgTypes[3].OneofWrappers = []any{
 		(*QueryResponse_Header)(nil),

@@ -3,7 +3,9 @@ package dbosv1
 import (
 	"bytes"
 	"math"
+	"math/big"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 )
@@ -35,6 +37,12 @@ func same(a, b any) bool {
 	case []byte:
 		b, ok := b.([]byte)
 		return ok && bytes.Equal(a, b) && b != nil
+	case time.Time:
+		b, ok := b.(time.Time)
+		return ok && a.Equal(b)
+	case *big.Int:
+		b, ok := b.(*big.Int)
+		return ok && a.Cmp(b) == 0
 	}
 	return a == b
 }
@@ -44,6 +52,8 @@ func TestValueRoundTrip(t *testing.T) {
 		nil, int64(0), int64(math.MinInt64), int64(math.MaxInt64),
 		0.0, math.Copysign(0, -1), math.Inf(1), math.Inf(-1), math.NaN(), math.SmallestNonzeroFloat64, 1e300,
 		"", "text", "a\x00b", "\xff not UTF-8", "snow ☃", []byte{}, []byte{0, 255},
+		true, false, time.Unix(0, 1), time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC),
+		new(big.Int).Lsh(big.NewInt(-1), 127), new(big.Int),
 	} {
 		if got := roundTrip(t, v); !same(v, got) {
 			t.Errorf("%#v came back as %#v", v, got)
@@ -51,6 +61,9 @@ func TestValueRoundTrip(t *testing.T) {
 	}
 	if got := roundTrip(t, []byte(nil)); !same([]byte{}, got) {
 		t.Errorf("a nil blob came back as %#v, want an empty one", got)
+	}
+	if got := roundTrip(t, time.Date(20_000, 1, 2, 3, 4, 5, 6000, time.UTC)); got != "20000-01-02 03:04:05.000006" {
+		t.Errorf("a time that has no message came back as %#v", got)
 	}
 }
 
@@ -97,6 +110,9 @@ func FuzzValueWire(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{8, 1})
 	f.Add([]byte{42, 2, 0xc3, 0x28})
+	f.Add([]byte{66, 2, '+', '1'})
+	f.Add([]byte{66, 1, 'x'})
+	f.Add([]byte{58, 2, 16, 255})
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		var m Value
 		if proto.Unmarshal(wire, &m) != nil {
