@@ -26,6 +26,7 @@ type Client struct {
 	runs      dbosv1connect.RunServiceClient
 	sql       dbosv1connect.SqlServiceClient
 	node      dbosv1connect.NodeServiceClient
+	history   dbosv1connect.HistoryServiceClient
 }
 
 // Dial connects to the node that owns a data directory. If nobody answers at
@@ -76,6 +77,7 @@ func New(dial func(context.Context) (net.Conn, error)) *Client {
 	c.runs = dbosv1connect.NewRunServiceClient(h, base, options)
 	c.sql = dbosv1connect.NewSqlServiceClient(h, base, options)
 	c.node = dbosv1connect.NewNodeServiceClient(h, base, options)
+	c.history = dbosv1connect.NewHistoryServiceClient(h, base, options)
 	return c
 }
 

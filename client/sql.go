@@ -3,8 +3,6 @@ package client
 import (
 	"context"
 
-	"connectrpc.com/connect"
-
 	"github.com/dbos-go/dbos/abi"
 	dbosv1 "github.com/dbos-go/dbos/proto/dbos/v1"
 	"github.com/dbos-go/dbos/proto/dbos/v1/dbosv1connect"
@@ -23,44 +21,67 @@ func (c *Client) Query(ctx context.Context, sql string, args ...any) (*Rows, err
 		stop()
 		return nil, rebuild(dbosv1connect.SqlServiceQueryProcedure, err)
 	}
-	r := &Rows{stream: stream, stop: stop}
+	r := &Rows{
+		stream: stream, stop: stop, procedure: dbosv1connect.SqlServiceQueryProcedure,
+		received: func() []*dbosv1.Row { return stream.Msg().GetRows().GetRows() },
+	}
 	if !stream.Receive() || stream.Msg().GetHeader() == nil {
 		err := rebuild(dbosv1connect.SqlServiceQueryProcedure, ended(stream.Err()))
 		r.Close()
 		return nil, err
 	}
-	r.columns = stream.Msg().GetHeader().Columns
+	header := stream.Msg().GetHeader()
+	r.columns, r.at = header.Columns, &dbosv1.Moment{Lsn: header.Lsn, Time: header.At}
 	return r, nil
 }
 
-// Rows is the result of Query, read one row at a time.
+// Rows is the result of Query or QueryAt, read one row at a time.
 type Rows struct {
-	stream  *connect.ServerStreamForClient[dbosv1.QueryResponse]
-	stop    context.CancelFunc
-	columns []string
-	batch   []*dbosv1.Row
-	row     []any
-	err     error
+	stream    batches
+	received  func() []*dbosv1.Row // of the message that the stream holds
+	procedure string
+	stop      context.CancelFunc
+	columns   []string
+	types     []string
+	at        *dbosv1.Moment
+	batch     []*dbosv1.Row
+	row       []any
+	err       error
+}
+
+// batches is a stream of rows.
+type batches interface {
+	Receive() bool
+	Err() error
+	Close() error
 }
 
 // Columns returns the names of the columns. They may repeat.
 func (r *Rows) Columns() []string { return r.columns }
 
+// Types returns the columns' types as the warehouse calls them: "BIGINT". Of
+// rows from Query, whose engine types values and not columns, it is nil.
+func (r *Rows) Types() []string { return r.types }
+
+// At returns the state that is read.
+func (r *Rows) At() *dbosv1.Moment { return r.at }
+
 // Next moves to the next row. At the end, or on an error, it returns false.
 func (r *Rows) Next() bool {
 	for len(r.batch) == 0 {
 		if !r.stream.Receive() {
-			r.err = rebuild(dbosv1connect.SqlServiceQueryProcedure, cut(r.stream.Err()))
+			r.err = rebuild(r.procedure, cut(r.stream.Err()))
 			return false
 		}
-		r.batch = r.stream.Msg().GetRows().GetRows()
+		r.batch = r.received()
 	}
 	r.row, r.batch = r.batch[0].Anys(), r.batch[1:]
 	return true
 }
 
 // Values returns the current row: nil, int64, float64, string or []byte for
-// each column. The caller may keep it.
+// each column, and from QueryAt bool, time.Time and *big.Int too. The caller
+// may keep it.
 func (r *Rows) Values() []any { return r.row }
 
 // Err returns the error that ended Next, if any.
