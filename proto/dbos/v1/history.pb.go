@@ -619,15 +619,16 @@ type HistoryServiceStatusResponse struct {
 	Oldest *Moment `protobuf:"bytes,4,opt,name=oldest,proto3" json:"oldest,omitempty"`
 	// position is the newest moment in the warehouse.
 	Position *Moment `protobuf:"bytes,5,opt,name=position,proto3" json:"position,omitempty"`
-	// last_lsn is that of the engine's last commit.
-	LastLsn int64 `protobuf:"varint,6,opt,name=last_lsn,json=lastLsn,proto3" json:"last_lsn,omitempty"`
+	// behind is how many LSNs lie between the engine's last commit and the
+	// position.
+	Behind int64 `protobuf:"varint,6,opt,name=behind,proto3" json:"behind,omitempty"`
 	// lag_seconds is how long the oldest commit that is not in the warehouse
 	// has waited.
 	LagSeconds float64 `protobuf:"fixed64,7,opt,name=lag_seconds,json=lagSeconds,proto3" json:"lag_seconds,omitempty"`
-	// bytes of the warehouse's file.
+	// bytes of the warehouse on disk, with its archive.
 	Bytes int64 `protobuf:"varint,8,opt,name=bytes,proto3" json:"bytes,omitempty"`
-	// archive_bytes of the sealed segments.
-	ArchiveBytes int64 `protobuf:"varint,9,opt,name=archive_bytes,json=archiveBytes,proto3" json:"archive_bytes,omitempty"`
+	// trimmed_lsn is where the engine's own history begins.
+	TrimmedLsn int64 `protobuf:"varint,9,opt,name=trimmed_lsn,json=trimmedLsn,proto3" json:"trimmed_lsn,omitempty"`
 	// segments that are sealed.
 	Segments int64 `protobuf:"varint,10,opt,name=segments,proto3" json:"segments,omitempty"`
 	// tables that are kept, of the application and of the services.
@@ -713,9 +714,9 @@ func (x *HistoryServiceStatusResponse) GetPosition() *Moment {
 	return nil
 }
 
-func (x *HistoryServiceStatusResponse) GetLastLsn() int64 {
+func (x *HistoryServiceStatusResponse) GetBehind() int64 {
 	if x != nil {
-		return x.LastLsn
+		return x.Behind
 	}
 	return 0
 }
@@ -734,9 +735,9 @@ func (x *HistoryServiceStatusResponse) GetBytes() int64 {
 	return 0
 }
 
-func (x *HistoryServiceStatusResponse) GetArchiveBytes() int64 {
+func (x *HistoryServiceStatusResponse) GetTrimmedLsn() int64 {
 	if x != nil {
-		return x.ArchiveBytes
+		return x.TrimmedLsn
 	}
 	return 0
 }
@@ -1243,10 +1244,12 @@ type ForkReport struct {
 	Moment *Moment `protobuf:"bytes,1,opt,name=moment,proto3" json:"moment,omitempty"`
 	// tables by name.
 	Tables []*ForkTable `protobuf:"bytes,2,rep,name=tables,proto3" json:"tables,omitempty"`
-	// runs that continue when a program opens the fork.
-	Runs []*RunRef `protobuf:"bytes,3,rep,name=runs,proto3" json:"runs,omitempty"`
+	// unfinished runs, which continue when a program opens the fork.
+	Unfinished int64 `protobuf:"varint,3,opt,name=unfinished,proto3" json:"unfinished,omitempty"`
+	// location of the fork: a directory, or a URL without its password.
+	Location string `protobuf:"bytes,4,opt,name=location,proto3" json:"location,omitempty"`
 	// warnings in words, such as what could not be carried over.
-	Warnings      []string `protobuf:"bytes,4,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Warnings      []string `protobuf:"bytes,5,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1295,11 +1298,18 @@ func (x *ForkReport) GetTables() []*ForkTable {
 	return nil
 }
 
-func (x *ForkReport) GetRuns() []*RunRef {
+func (x *ForkReport) GetUnfinished() int64 {
 	if x != nil {
-		return x.Runs
+		return x.Unfinished
 	}
-	return nil
+	return 0
+}
+
+func (x *ForkReport) GetLocation() string {
+	if x != nil {
+		return x.Location
+	}
+	return ""
 }
 
 func (x *ForkReport) GetWarnings() []string {
@@ -1316,7 +1326,7 @@ type ForkTable struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// rows in it.
 	Rows int64 `protobuf:"varint,2,opt,name=rows,proto3" json:"rows,omitempty"`
-	// checksum of the rows, which were compared with those of the moment.
+	// checksum of the rows, whatever the engine and their order.
 	Checksum      string `protobuf:"bytes,3,opt,name=checksum,proto3" json:"checksum,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1373,17 +1383,19 @@ func (x *ForkTable) GetChecksum() string {
 	return ""
 }
 
-// RunRef names a run in a report.
+// RunRef is a run in a report.
 type RunRef struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// id of the run.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// workflow of the run.
 	Workflow string `protobuf:"bytes,2,opt,name=workflow,proto3" json:"workflow,omitempty"`
-	// state that it has now, or had then: see where it is used.
-	State RunState `protobuf:"varint,3,opt,name=state,proto3,enum=dbos.v1.RunState" json:"state,omitempty"`
-	// principal who started it.
-	Principal     string `protobuf:"bytes,4,opt,name=principal,proto3" json:"principal,omitempty"`
+	// now is its state before the change; unspecified if it is not there.
+	Now RunState `protobuf:"varint,3,opt,name=now,proto3,enum=dbos.v1.RunState" json:"now,omitempty"`
+	// then is its state afterwards; unspecified if it will not be there.
+	Then RunState `protobuf:"varint,4,opt,name=then,proto3,enum=dbos.v1.RunState" json:"then,omitempty"`
+	// steps of its journal that are taken back.
+	Steps         int32 `protobuf:"varint,5,opt,name=steps,proto3" json:"steps,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1432,18 +1444,25 @@ func (x *RunRef) GetWorkflow() string {
 	return ""
 }
 
-func (x *RunRef) GetState() RunState {
+func (x *RunRef) GetNow() RunState {
 	if x != nil {
-		return x.State
+		return x.Now
 	}
 	return RunState_RUN_STATE_UNSPECIFIED
 }
 
-func (x *RunRef) GetPrincipal() string {
+func (x *RunRef) GetThen() RunState {
 	if x != nil {
-		return x.Principal
+		return x.Then
 	}
-	return ""
+	return RunState_RUN_STATE_UNSPECIFIED
+}
+
+func (x *RunRef) GetSteps() int32 {
+	if x != nil {
+		return x.Steps
+	}
+	return 0
 }
 
 // ExternalStep is a step whose effect lies outside of the database, so that
@@ -1977,11 +1996,9 @@ type RestorePlan struct {
 	From *Moment `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
 	// tables that change, by name.
 	Tables []*TableEffect `protobuf:"bytes,3,rep,name=tables,proto3" json:"tables,omitempty"`
-	// resumed runs are unfinished at the moment, and continue. Their state is
-	// the one that they have now.
+	// resumed runs are unfinished at the moment, and continue from there.
 	Resumed []*RunRef `protobuf:"bytes,4,rep,name=resumed,proto3" json:"resumed,omitempty"`
-	// vanished runs began after the moment, and will not have been. Their state
-	// is the one that they have now.
+	// vanished runs began after the moment, and will not have been.
 	Vanished []*RunRef `protobuf:"bytes,5,rep,name=vanished,proto3" json:"vanished,omitempty"`
 	// external steps since the moment, for people to compensate.
 	External []*ExternalStep `protobuf:"bytes,6,rep,name=external,proto3" json:"external,omitempty"`
@@ -1990,7 +2007,10 @@ type RestorePlan struct {
 	// warnings in words.
 	Warnings []string `protobuf:"bytes,8,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// lsn of the restore's own transaction; 0 in a plan.
-	Lsn           int64 `protobuf:"varint,9,opt,name=lsn,proto3" json:"lsn,omitempty"`
+	Lsn int64 `protobuf:"varint,9,opt,name=lsn,proto3" json:"lsn,omitempty"`
+	// alone_seconds is how long the transaction was alone with the tables, and
+	// writers of theirs waited.
+	AloneSeconds  float64 `protobuf:"fixed64,10,opt,name=alone_seconds,json=aloneSeconds,proto3" json:"alone_seconds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2084,6 +2104,13 @@ func (x *RestorePlan) GetWarnings() []string {
 func (x *RestorePlan) GetLsn() int64 {
 	if x != nil {
 		return x.Lsn
+	}
+	return 0
+}
+
+func (x *RestorePlan) GetAloneSeconds() float64 {
+	if x != nil {
+		return x.AloneSeconds
 	}
 	return 0
 }
@@ -2450,11 +2477,11 @@ type UndoPlan struct {
 	Chain []*UndoLink `protobuf:"bytes,3,rep,name=chain,proto3" json:"chain,omitempty"`
 	// tables that change, by name.
 	Tables []*TableEffect `protobuf:"bytes,4,rep,name=tables,proto3" json:"tables,omitempty"`
-	// conflicts that a person should look at.
+	// conflicts about which a person should decide.
 	Conflicts []*UndoConflict `protobuf:"bytes,5,rep,name=conflicts,proto3" json:"conflicts,omitempty"`
 	// external steps of undone runs, for people to compensate.
 	External []*ExternalStep `protobuf:"bytes,6,rep,name=external,proto3" json:"external,omitempty"`
-	// cancelled runs were unfinished, and stop. Their state is the one before.
+	// cancelled runs were unfinished, and stop.
 	Cancelled []*RunRef `protobuf:"bytes,7,rep,name=cancelled,proto3" json:"cancelled,omitempty"`
 	// examined is how many later transactions were looked at.
 	Examined int64 `protobuf:"varint,8,opt,name=examined,proto3" json:"examined,omitempty"`
@@ -2700,7 +2727,7 @@ type UndoConflict struct {
 	Table string `protobuf:"bytes,1,opt,name=table,proto3" json:"table,omitempty"`
 	// key of the row, as text.
 	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
-	// execution that it is about; it may be empty.
+	// execution, a run's ID, that it is about; it may be empty.
 	Execution string `protobuf:"bytes,3,opt,name=execution,proto3" json:"execution,omitempty"`
 	// lsn of the transaction that it is about, or 0.
 	Lsn int64 `protobuf:"varint,4,opt,name=lsn,proto3" json:"lsn,omitempty"`
@@ -3276,18 +3303,19 @@ const file_dbos_v1_history_proto_rawDesc = "" +
 	"\x02at\x18\x01 \x01(\tR\x02at\":\n" +
 	"\x0fResolveResponse\x12'\n" +
 	"\x06moment\x18\x01 \x01(\v2\x0f.dbos.v1.MomentR\x06moment\"\x1d\n" +
-	"\x1bHistoryServiceStatusRequest\"\xcf\x04\n" +
+	"\x1bHistoryServiceStatusRequest\"\xc8\x04\n" +
 	"\x1cHistoryServiceStatusResponse\x12\x1c\n" +
 	"\tavailable\x18\x01 \x01(\bR\tavailable\x120\n" +
 	"\vunavailable\x18\x02 \x01(\v2\x0e.dbos.v1.ErrorR\vunavailable\x12\x1c\n" +
 	"\tdirectory\x18\x03 \x01(\tR\tdirectory\x12'\n" +
 	"\x06oldest\x18\x04 \x01(\v2\x0f.dbos.v1.MomentR\x06oldest\x12+\n" +
-	"\bposition\x18\x05 \x01(\v2\x0f.dbos.v1.MomentR\bposition\x12\x19\n" +
-	"\blast_lsn\x18\x06 \x01(\x03R\alastLsn\x12\x1f\n" +
+	"\bposition\x18\x05 \x01(\v2\x0f.dbos.v1.MomentR\bposition\x12\x16\n" +
+	"\x06behind\x18\x06 \x01(\x03R\x06behind\x12\x1f\n" +
 	"\vlag_seconds\x18\a \x01(\x01R\n" +
 	"lagSeconds\x12\x14\n" +
-	"\x05bytes\x18\b \x01(\x03R\x05bytes\x12#\n" +
-	"\rarchive_bytes\x18\t \x01(\x03R\farchiveBytes\x12\x1a\n" +
+	"\x05bytes\x18\b \x01(\x03R\x05bytes\x12\x1f\n" +
+	"\vtrimmed_lsn\x18\t \x01(\x03R\n" +
+	"trimmedLsn\x12\x1a\n" +
 	"\bsegments\x18\n" +
 	" \x01(\x03R\bsegments\x12\x16\n" +
 	"\x06tables\x18\v \x01(\x03R\x06tables\x12\x12\n" +
@@ -3316,22 +3344,26 @@ const file_dbos_v1_history_proto_rawDesc = "" +
 	"\fForkResponse\x12/\n" +
 	"\bprogress\x18\x01 \x01(\v2\x11.dbos.v1.ProgressH\x00R\bprogress\x12-\n" +
 	"\x06result\x18\x02 \x01(\v2\x13.dbos.v1.ForkReportH\x00R\x06resultB\x06\n" +
-	"\x04part\"\xa2\x01\n" +
+	"\x04part\"\xb9\x01\n" +
 	"\n" +
 	"ForkReport\x12'\n" +
 	"\x06moment\x18\x01 \x01(\v2\x0f.dbos.v1.MomentR\x06moment\x12*\n" +
-	"\x06tables\x18\x02 \x03(\v2\x12.dbos.v1.ForkTableR\x06tables\x12#\n" +
-	"\x04runs\x18\x03 \x03(\v2\x0f.dbos.v1.RunRefR\x04runs\x12\x1a\n" +
-	"\bwarnings\x18\x04 \x03(\tR\bwarnings\"O\n" +
+	"\x06tables\x18\x02 \x03(\v2\x12.dbos.v1.ForkTableR\x06tables\x12\x1e\n" +
+	"\n" +
+	"unfinished\x18\x03 \x01(\x03R\n" +
+	"unfinished\x12\x1a\n" +
+	"\blocation\x18\x04 \x01(\tR\blocation\x12\x1a\n" +
+	"\bwarnings\x18\x05 \x03(\tR\bwarnings\"O\n" +
 	"\tForkTable\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x1a\n" +
-	"\bchecksum\x18\x03 \x01(\tR\bchecksum\"{\n" +
+	"\bchecksum\x18\x03 \x01(\tR\bchecksum\"\x96\x01\n" +
 	"\x06RunRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
-	"\bworkflow\x18\x02 \x01(\tR\bworkflow\x12'\n" +
-	"\x05state\x18\x03 \x01(\x0e2\x11.dbos.v1.RunStateR\x05state\x12\x1c\n" +
-	"\tprincipal\x18\x04 \x01(\tR\tprincipal\"\xd2\x01\n" +
+	"\bworkflow\x18\x02 \x01(\tR\bworkflow\x12#\n" +
+	"\x03now\x18\x03 \x01(\x0e2\x11.dbos.v1.RunStateR\x03now\x12%\n" +
+	"\x04then\x18\x04 \x01(\x0e2\x11.dbos.v1.RunStateR\x04then\x12\x14\n" +
+	"\x05steps\x18\x05 \x01(\x05R\x05steps\"\xd2\x01\n" +
 	"\fExternalStep\x12\x10\n" +
 	"\x03run\x18\x01 \x01(\tR\x03run\x12\x1a\n" +
 	"\bworkflow\x18\x02 \x01(\tR\bworkflow\x12\x10\n" +
@@ -3362,7 +3394,7 @@ const file_dbos_v1_history_proto_rawDesc = "" +
 	"\x0fRestoreResponse\x12/\n" +
 	"\bprogress\x18\x01 \x01(\v2\x11.dbos.v1.ProgressH\x00R\bprogress\x12.\n" +
 	"\x06result\x18\x02 \x01(\v2\x14.dbos.v1.RestorePlanH\x00R\x06resultB\x06\n" +
-	"\x04part\"\xd6\x02\n" +
+	"\x04part\"\xfb\x02\n" +
 	"\vRestorePlan\x12\x1f\n" +
 	"\x02to\x18\x01 \x01(\v2\x0f.dbos.v1.MomentR\x02to\x12#\n" +
 	"\x04from\x18\x02 \x01(\v2\x0f.dbos.v1.MomentR\x04from\x12,\n" +
@@ -3372,7 +3404,9 @@ const file_dbos_v1_history_proto_rawDesc = "" +
 	"\bexternal\x18\x06 \x03(\v2\x15.dbos.v1.ExternalStepR\bexternal\x12\x1a\n" +
 	"\bmessages\x18\a \x01(\x03R\bmessages\x12\x1a\n" +
 	"\bwarnings\x18\b \x03(\tR\bwarnings\x12\x10\n" +
-	"\x03lsn\x18\t \x01(\x03R\x03lsn\"\x9d\x01\n" +
+	"\x03lsn\x18\t \x01(\x03R\x03lsn\x12#\n" +
+	"\ralone_seconds\x18\n" +
+	" \x01(\x01R\faloneSeconds\"\x9d\x01\n" +
 	"\n" +
 	"UndoTarget\x12\x12\n" +
 	"\x04runs\x18\x01 \x03(\tR\x04runs\x12\x1c\n" +
@@ -3563,8 +3597,8 @@ var file_dbos_v1_history_proto_depIdxs = []int32{
 	18, // 19: dbos.v1.ForkResponse.result:type_name -> dbos.v1.ForkReport
 	1,  // 20: dbos.v1.ForkReport.moment:type_name -> dbos.v1.Moment
 	19, // 21: dbos.v1.ForkReport.tables:type_name -> dbos.v1.ForkTable
-	20, // 22: dbos.v1.ForkReport.runs:type_name -> dbos.v1.RunRef
-	46, // 23: dbos.v1.RunRef.state:type_name -> dbos.v1.RunState
+	46, // 22: dbos.v1.RunRef.now:type_name -> dbos.v1.RunState
+	46, // 23: dbos.v1.RunRef.then:type_name -> dbos.v1.RunState
 	47, // 24: dbos.v1.ExternalStep.failure:type_name -> dbos.v1.Failure
 	42, // 25: dbos.v1.ExternalStep.at:type_name -> google.protobuf.Timestamp
 	23, // 26: dbos.v1.PlanRestoreRequest.target:type_name -> dbos.v1.RestoreTarget
