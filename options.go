@@ -23,6 +23,9 @@ type options struct {
 	principal  abi.Principal
 	recoveries int
 	lease      time.Duration
+	warehouse  string // its directory; "" is the default
+	noHouse    bool   // there shall be none
+	noReads    bool
 }
 
 func defaults() options {
@@ -69,6 +72,20 @@ func Retention(d time.Duration) Option { return func(o *options) { o.db.Retentio
 
 // NoHistory turns the recording of changes off, to measure what it costs.
 func NoHistory() Option { return func(o *options) { o.db.NoHistory = true } }
+
+// NoReads turns the recording of statements and reads off: history then has
+// what was changed and by whom, but not what was looked at before, so that a
+// replay compares less and an undo finds less of what followed.
+func NoReads() Option { return func(o *options) { o.noReads = true } }
+
+// Warehouse names the directory of the column store that keeps the history. The
+// default is history in the system's directory, or, for a database behind a
+// network, a directory of the user's cache that goes by the database's name.
+func Warehouse(dir string) Option { return func(o *options) { o.warehouse = dir } }
+
+// NoWarehouse does without the column store: history is kept in the database for
+// its Retention, and cannot be asked, nor gone back to.
+func NoWarehouse() Option { return func(o *options) { o.noHouse = true } }
 
 // TransactionTimeout bounds each transaction function; the default is five
 // seconds.
