@@ -2126,7 +2126,8 @@ type UndoTarget struct {
 	// since is a moment: older work of the principal or function stays. Empty
 	// means all that is kept.
 	Since string `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
-	// function is the name of a workflow, or of a procedure.
+	// function is the name of a workflow, or "name@version" of the application,
+	// or the name of a procedure outside of runs.
 	Function string `protobuf:"bytes,4,opt,name=function,proto3" json:"function,omitempty"`
 	// policy for what followed.
 	Policy        UndoPolicy `protobuf:"varint,5,opt,name=policy,proto3,enum=dbos.v1.UndoPolicy" json:"policy,omitempty"`
@@ -2490,7 +2491,12 @@ type UndoPlan struct {
 	// warnings in words.
 	Warnings []string `protobuf:"bytes,10,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// lsn of the undo's own transaction; 0 in a plan.
-	Lsn           int64 `protobuf:"varint,11,opt,name=lsn,proto3" json:"lsn,omitempty"`
+	Lsn int64 `protobuf:"varint,11,opt,name=lsn,proto3" json:"lsn,omitempty"`
+	// id of the undo, which prov_undo records; empty in a plan.
+	Id string `protobuf:"bytes,12,opt,name=id,proto3" json:"id,omitempty"`
+	// alone_seconds is how long the transaction was alone with the tables, and
+	// writers of theirs waited.
+	AloneSeconds  float64 `protobuf:"fixed64,13,opt,name=alone_seconds,json=aloneSeconds,proto3" json:"alone_seconds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2598,6 +2604,20 @@ func (x *UndoPlan) GetWarnings() []string {
 func (x *UndoPlan) GetLsn() int64 {
 	if x != nil {
 		return x.Lsn
+	}
+	return 0
+}
+
+func (x *UndoPlan) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *UndoPlan) GetAloneSeconds() float64 {
+	if x != nil {
+		return x.AloneSeconds
 	}
 	return 0
 }
@@ -3425,7 +3445,7 @@ const file_dbos_v1_history_proto_rawDesc = "" +
 	"\fUndoResponse\x12/\n" +
 	"\bprogress\x18\x01 \x01(\v2\x11.dbos.v1.ProgressH\x00R\bprogress\x12+\n" +
 	"\x06result\x18\x02 \x01(\v2\x11.dbos.v1.UndoPlanH\x00R\x06resultB\x06\n" +
-	"\x04part\"\xb0\x03\n" +
+	"\x04part\"\xe5\x03\n" +
 	"\bUndoPlan\x12#\n" +
 	"\x04from\x18\x01 \x01(\v2\x0f.dbos.v1.MomentR\x04from\x12+\n" +
 	"\x06policy\x18\x02 \x01(\x0e2\x13.dbos.v1.UndoPolicyR\x06policy\x12'\n" +
@@ -3438,7 +3458,9 @@ const file_dbos_v1_history_proto_rawDesc = "" +
 	"\binnocent\x18\t \x01(\x03R\binnocent\x12\x1a\n" +
 	"\bwarnings\x18\n" +
 	" \x03(\tR\bwarnings\x12\x10\n" +
-	"\x03lsn\x18\v \x01(\x03R\x03lsn\"\xf0\x01\n" +
+	"\x03lsn\x18\v \x01(\x03R\x03lsn\x12\x0e\n" +
+	"\x02id\x18\f \x01(\tR\x02id\x12#\n" +
+	"\ralone_seconds\x18\r \x01(\x01R\faloneSeconds\"\xf0\x01\n" +
 	"\bUndoLink\x12\x1c\n" +
 	"\texecution\x18\x01 \x01(\tR\texecution\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
