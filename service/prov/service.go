@@ -15,7 +15,8 @@ var queries string
 
 // statements are the service's SQL.
 type statements struct {
-	TextInsert *dbms.Query
+	TextInsert             *dbms.Query
+	ViewInsert, ViewForget *dbms.Query
 }
 
 // A Service is provenance and time travel over one database. Its methods may
