@@ -38,6 +38,8 @@ func newHandler(sys *dbos.System, c config, closing context.Context) http.Handle
 	mux.Handle(dbosv1connect.NewRunServiceHandler(&runService{sys: sys, closing: closing}, options))
 	sql := &sqlService{sys: sys, time: c.statement, slots: make(chan struct{}, c.queries)}
 	mux.Handle(dbosv1connect.NewSqlServiceHandler(sql, options))
+	history := &historyService{sys: sys, time: c.statement, slots: make(chan struct{}, c.queries)}
+	mux.Handle(dbosv1connect.NewHistoryServiceHandler(history, options))
 	mux.Handle(dbosv1connect.NewNodeServiceHandler(&nodeService{sys: sys}, options))
 	return limitWriting(mux, c.statement)
 }
@@ -52,7 +54,7 @@ func panicError(procedure string, p any) error {
 // end of the call's context.
 func limitWriting(next http.Handler, d time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == dbosv1connect.SqlServiceQueryProcedure {
+		if r.URL.Path == dbosv1connect.SqlServiceQueryProcedure || r.URL.Path == dbosv1connect.HistoryServiceQueryProcedure {
 			// A second more than the statement, whose own error then wins.
 			err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d + time.Second))
 			if err != nil {

@@ -65,35 +65,56 @@ func errStatementTime(d time.Duration) error {
 		WithHint("ask for fewer rows, or read them faster")
 }
 
-// sendRows streams the rows in batches. A small result is one batch.
+// sendRows streams the rows in batches.
 func sendRows(rows dbms.Rows, stream *connect.ServerStream[dbosv1.QueryResponse]) error {
-	batch, size := &dbosv1.RowBatch{}, 0
-	flush := func() error {
-		if len(batch.Rows) == 0 {
-			return nil
-		}
-		err := stream.Send(&dbosv1.QueryResponse{Part: &dbosv1.QueryResponse_Rows{Rows: batch}})
-		batch, size = &dbosv1.RowBatch{}, 0
-		return err
-	}
+	b := &batcher{send: func(rows *dbosv1.RowBatch) error {
+		return stream.Send(&dbosv1.QueryResponse{Part: &dbosv1.QueryResponse_Rows{Rows: rows}})
+	}}
 	columns := len(rows.Columns())
 	for rows.Next() {
 		row, n, err := readRow(rows, columns)
+		if err == nil {
+			err = b.add(row, n)
+		}
 		if err != nil {
 			return err
 		}
-		if size+n > batchBytes || len(batch.Rows) == batchRows {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-		batch.Rows = append(batch.Rows, row)
-		size += n
 	}
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	return flush()
+	return b.flush()
+}
+
+// A batcher sends rows in batches. A small result is one batch.
+type batcher struct {
+	send  func(*dbosv1.RowBatch) error
+	batch *dbosv1.RowBatch
+	size  int
+}
+
+// add takes a row of n bytes.
+func (b *batcher) add(row *dbosv1.Row, n int) error {
+	if b.size+n > batchBytes || len(b.batch.GetRows()) == batchRows {
+		if err := b.flush(); err != nil {
+			return err
+		}
+	}
+	if b.batch == nil {
+		b.batch = &dbosv1.RowBatch{}
+	}
+	b.batch.Rows = append(b.batch.Rows, row)
+	b.size += n
+	return nil
+}
+
+func (b *batcher) flush() error {
+	if b.batch == nil {
+		return nil
+	}
+	err := b.send(b.batch)
+	b.batch, b.size = nil, 0
+	return err
 }
 
 // readRow returns the current row and its size in bytes.
@@ -105,6 +126,11 @@ func readRow(rows dbms.Rows, columns int) (*dbosv1.Row, int, error) {
 	if err := rows.Scan(dest...); err != nil {
 		return nil, 0, err
 	}
+	return rowMessage(values)
+}
+
+// rowMessage returns a row and its size in bytes.
+func rowMessage(values []any) (*dbosv1.Row, int, error) {
 	row, err := dbosv1.NewRow(values)
 	if err != nil {
 		return nil, 0, abi.Errorf("server.query", abi.Unsupported, "result", "%w", err)

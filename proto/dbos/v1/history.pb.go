@@ -477,6 +477,118 @@ func (x *HistoryColumn) GetType() string {
 	return ""
 }
 
+// DescribeRequest is a statement that reads.
+type DescribeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// sql text of one statement, in the warehouse's dialect. Required.
+	Sql string `protobuf:"bytes,1,opt,name=sql,proto3" json:"sql,omitempty"`
+	// at is the moment whose tables it is about; empty means now.
+	At            string `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DescribeRequest) Reset() {
+	*x = DescribeRequest{}
+	mi := &file_dbos_v1_history_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeRequest) ProtoMessage() {}
+
+func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_dbos_v1_history_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeRequest.ProtoReflect.Descriptor instead.
+func (*DescribeRequest) Descriptor() ([]byte, []int) {
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *DescribeRequest) GetSql() string {
+	if x != nil {
+		return x.Sql
+	}
+	return ""
+}
+
+func (x *DescribeRequest) GetAt() string {
+	if x != nil {
+		return x.At
+	}
+	return ""
+}
+
+// DescribeResponse describes a statement.
+type DescribeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// params are the types of $1, $2… as the warehouse calls them; "" where it
+	// cannot tell.
+	Params []string `protobuf:"bytes,1,rep,name=params,proto3" json:"params,omitempty"`
+	// columns of the result, in order. A type is "" where it depends on the
+	// arguments.
+	Columns       []*HistoryColumn `protobuf:"bytes,2,rep,name=columns,proto3" json:"columns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DescribeResponse) Reset() {
+	*x = DescribeResponse{}
+	mi := &file_dbos_v1_history_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeResponse) ProtoMessage() {}
+
+func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_dbos_v1_history_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeResponse.ProtoReflect.Descriptor instead.
+func (*DescribeResponse) Descriptor() ([]byte, []int) {
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *DescribeResponse) GetParams() []string {
+	if x != nil {
+		return x.Params
+	}
+	return nil
+}
+
+func (x *DescribeResponse) GetColumns() []*HistoryColumn {
+	if x != nil {
+		return x.Columns
+	}
+	return nil
+}
+
 // ResolveRequest names a moment.
 type ResolveRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -488,7 +600,7 @@ type ResolveRequest struct {
 
 func (x *ResolveRequest) Reset() {
 	*x = ResolveRequest{}
-	mi := &file_dbos_v1_history_proto_msgTypes[6]
+	mi := &file_dbos_v1_history_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -500,7 +612,7 @@ func (x *ResolveRequest) String() string {
 func (*ResolveRequest) ProtoMessage() {}
 
 func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[6]
+	mi := &file_dbos_v1_history_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -513,7 +625,7 @@ func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRequest) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{6}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ResolveRequest) GetAt() string {
@@ -534,7 +646,7 @@ type ResolveResponse struct {
 
 func (x *ResolveResponse) Reset() {
 	*x = ResolveResponse{}
-	mi := &file_dbos_v1_history_proto_msgTypes[7]
+	mi := &file_dbos_v1_history_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -546,7 +658,7 @@ func (x *ResolveResponse) String() string {
 func (*ResolveResponse) ProtoMessage() {}
 
 func (x *ResolveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[7]
+	mi := &file_dbos_v1_history_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -559,7 +671,7 @@ func (x *ResolveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveResponse.ProtoReflect.Descriptor instead.
 func (*ResolveResponse) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{7}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ResolveResponse) GetMoment() *Moment {
@@ -578,7 +690,7 @@ type HistoryServiceStatusRequest struct {
 
 func (x *HistoryServiceStatusRequest) Reset() {
 	*x = HistoryServiceStatusRequest{}
-	mi := &file_dbos_v1_history_proto_msgTypes[8]
+	mi := &file_dbos_v1_history_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -590,7 +702,7 @@ func (x *HistoryServiceStatusRequest) String() string {
 func (*HistoryServiceStatusRequest) ProtoMessage() {}
 
 func (x *HistoryServiceStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[8]
+	mi := &file_dbos_v1_history_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -603,7 +715,7 @@ func (x *HistoryServiceStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryServiceStatusRequest.ProtoReflect.Descriptor instead.
 func (*HistoryServiceStatusRequest) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{8}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{10}
 }
 
 // HistoryServiceStatusResponse says what is kept of history.
@@ -651,7 +763,7 @@ type HistoryServiceStatusResponse struct {
 
 func (x *HistoryServiceStatusResponse) Reset() {
 	*x = HistoryServiceStatusResponse{}
-	mi := &file_dbos_v1_history_proto_msgTypes[9]
+	mi := &file_dbos_v1_history_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -663,7 +775,7 @@ func (x *HistoryServiceStatusResponse) String() string {
 func (*HistoryServiceStatusResponse) ProtoMessage() {}
 
 func (x *HistoryServiceStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[9]
+	mi := &file_dbos_v1_history_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -676,7 +788,7 @@ func (x *HistoryServiceStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryServiceStatusResponse.ProtoReflect.Descriptor instead.
 func (*HistoryServiceStatusResponse) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{9}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *HistoryServiceStatusResponse) GetAvailable() bool {
@@ -805,7 +917,7 @@ type HistoryGap struct {
 
 func (x *HistoryGap) Reset() {
 	*x = HistoryGap{}
-	mi := &file_dbos_v1_history_proto_msgTypes[10]
+	mi := &file_dbos_v1_history_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -817,7 +929,7 @@ func (x *HistoryGap) String() string {
 func (*HistoryGap) ProtoMessage() {}
 
 func (x *HistoryGap) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[10]
+	mi := &file_dbos_v1_history_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -830,7 +942,7 @@ func (x *HistoryGap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryGap.ProtoReflect.Descriptor instead.
 func (*HistoryGap) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{10}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *HistoryGap) GetAfter() *Moment {
@@ -856,7 +968,7 @@ type SealRequest struct {
 
 func (x *SealRequest) Reset() {
 	*x = SealRequest{}
-	mi := &file_dbos_v1_history_proto_msgTypes[11]
+	mi := &file_dbos_v1_history_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -868,7 +980,7 @@ func (x *SealRequest) String() string {
 func (*SealRequest) ProtoMessage() {}
 
 func (x *SealRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[11]
+	mi := &file_dbos_v1_history_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -881,7 +993,7 @@ func (x *SealRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealRequest.ProtoReflect.Descriptor instead.
 func (*SealRequest) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{11}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{13}
 }
 
 // SealResponse is progress or, at the end, the result.
@@ -900,7 +1012,7 @@ type SealResponse struct {
 
 func (x *SealResponse) Reset() {
 	*x = SealResponse{}
-	mi := &file_dbos_v1_history_proto_msgTypes[12]
+	mi := &file_dbos_v1_history_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -912,7 +1024,7 @@ func (x *SealResponse) String() string {
 func (*SealResponse) ProtoMessage() {}
 
 func (x *SealResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[12]
+	mi := &file_dbos_v1_history_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -925,7 +1037,7 @@ func (x *SealResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealResponse.ProtoReflect.Descriptor instead.
 func (*SealResponse) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{12}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SealResponse) GetPart() isSealResponse_Part {
@@ -980,7 +1092,7 @@ type RebuildRequest struct {
 
 func (x *RebuildRequest) Reset() {
 	*x = RebuildRequest{}
-	mi := &file_dbos_v1_history_proto_msgTypes[13]
+	mi := &file_dbos_v1_history_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -992,7 +1104,7 @@ func (x *RebuildRequest) String() string {
 func (*RebuildRequest) ProtoMessage() {}
 
 func (x *RebuildRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[13]
+	mi := &file_dbos_v1_history_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1005,7 +1117,7 @@ func (x *RebuildRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildRequest.ProtoReflect.Descriptor instead.
 func (*RebuildRequest) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{13}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{15}
 }
 
 // RebuildResponse is progress or, at the end, the result.
@@ -1024,7 +1136,7 @@ type RebuildResponse struct {
 
 func (x *RebuildResponse) Reset() {
 	*x = RebuildResponse{}
-	mi := &file_dbos_v1_history_proto_msgTypes[14]
+	mi := &file_dbos_v1_history_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1036,7 +1148,7 @@ func (x *RebuildResponse) String() string {
 func (*RebuildResponse) ProtoMessage() {}
 
 func (x *RebuildResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[14]
+	mi := &file_dbos_v1_history_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1049,7 +1161,7 @@ func (x *RebuildResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildResponse.ProtoReflect.Descriptor instead.
 func (*RebuildResponse) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{14}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RebuildResponse) GetPart() isRebuildResponse_Part {
@@ -1108,7 +1220,7 @@ type ForkRequest struct {
 
 func (x *ForkRequest) Reset() {
 	*x = ForkRequest{}
-	mi := &file_dbos_v1_history_proto_msgTypes[15]
+	mi := &file_dbos_v1_history_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1120,7 +1232,7 @@ func (x *ForkRequest) String() string {
 func (*ForkRequest) ProtoMessage() {}
 
 func (x *ForkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[15]
+	mi := &file_dbos_v1_history_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1133,7 +1245,7 @@ func (x *ForkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForkRequest.ProtoReflect.Descriptor instead.
 func (*ForkRequest) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{15}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ForkRequest) GetAt() string {
@@ -1166,7 +1278,7 @@ type ForkResponse struct {
 
 func (x *ForkResponse) Reset() {
 	*x = ForkResponse{}
-	mi := &file_dbos_v1_history_proto_msgTypes[16]
+	mi := &file_dbos_v1_history_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1178,7 +1290,7 @@ func (x *ForkResponse) String() string {
 func (*ForkResponse) ProtoMessage() {}
 
 func (x *ForkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[16]
+	mi := &file_dbos_v1_history_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1191,7 +1303,7 @@ func (x *ForkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForkResponse.ProtoReflect.Descriptor instead.
 func (*ForkResponse) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{16}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ForkResponse) GetPart() isForkResponse_Part {
@@ -1256,7 +1368,7 @@ type ForkReport struct {
 
 func (x *ForkReport) Reset() {
 	*x = ForkReport{}
-	mi := &file_dbos_v1_history_proto_msgTypes[17]
+	mi := &file_dbos_v1_history_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1268,7 +1380,7 @@ func (x *ForkReport) String() string {
 func (*ForkReport) ProtoMessage() {}
 
 func (x *ForkReport) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[17]
+	mi := &file_dbos_v1_history_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1281,7 +1393,7 @@ func (x *ForkReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForkReport.ProtoReflect.Descriptor instead.
 func (*ForkReport) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{17}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ForkReport) GetMoment() *Moment {
@@ -1334,7 +1446,7 @@ type ForkTable struct {
 
 func (x *ForkTable) Reset() {
 	*x = ForkTable{}
-	mi := &file_dbos_v1_history_proto_msgTypes[18]
+	mi := &file_dbos_v1_history_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1346,7 +1458,7 @@ func (x *ForkTable) String() string {
 func (*ForkTable) ProtoMessage() {}
 
 func (x *ForkTable) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[18]
+	mi := &file_dbos_v1_history_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1359,7 +1471,7 @@ func (x *ForkTable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForkTable.ProtoReflect.Descriptor instead.
 func (*ForkTable) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{18}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ForkTable) GetName() string {
@@ -1402,7 +1514,7 @@ type RunRef struct {
 
 func (x *RunRef) Reset() {
 	*x = RunRef{}
-	mi := &file_dbos_v1_history_proto_msgTypes[19]
+	mi := &file_dbos_v1_history_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1414,7 +1526,7 @@ func (x *RunRef) String() string {
 func (*RunRef) ProtoMessage() {}
 
 func (x *RunRef) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[19]
+	mi := &file_dbos_v1_history_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1427,7 +1539,7 @@ func (x *RunRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunRef.ProtoReflect.Descriptor instead.
 func (*RunRef) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{19}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RunRef) GetId() string {
@@ -1489,7 +1601,7 @@ type ExternalStep struct {
 
 func (x *ExternalStep) Reset() {
 	*x = ExternalStep{}
-	mi := &file_dbos_v1_history_proto_msgTypes[20]
+	mi := &file_dbos_v1_history_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1501,7 +1613,7 @@ func (x *ExternalStep) String() string {
 func (*ExternalStep) ProtoMessage() {}
 
 func (x *ExternalStep) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[20]
+	mi := &file_dbos_v1_history_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1514,7 +1626,7 @@ func (x *ExternalStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExternalStep.ProtoReflect.Descriptor instead.
 func (*ExternalStep) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{20}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ExternalStep) GetRun() string {
@@ -1587,7 +1699,7 @@ type TableEffect struct {
 
 func (x *TableEffect) Reset() {
 	*x = TableEffect{}
-	mi := &file_dbos_v1_history_proto_msgTypes[21]
+	mi := &file_dbos_v1_history_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1599,7 +1711,7 @@ func (x *TableEffect) String() string {
 func (*TableEffect) ProtoMessage() {}
 
 func (x *TableEffect) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[21]
+	mi := &file_dbos_v1_history_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1612,7 +1724,7 @@ func (x *TableEffect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TableEffect.ProtoReflect.Descriptor instead.
 func (*TableEffect) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{21}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *TableEffect) GetTable() string {
@@ -1672,7 +1784,7 @@ type RestoreTarget struct {
 
 func (x *RestoreTarget) Reset() {
 	*x = RestoreTarget{}
-	mi := &file_dbos_v1_history_proto_msgTypes[22]
+	mi := &file_dbos_v1_history_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1684,7 +1796,7 @@ func (x *RestoreTarget) String() string {
 func (*RestoreTarget) ProtoMessage() {}
 
 func (x *RestoreTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[22]
+	mi := &file_dbos_v1_history_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1697,7 +1809,7 @@ func (x *RestoreTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreTarget.ProtoReflect.Descriptor instead.
 func (*RestoreTarget) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{22}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RestoreTarget) GetTo() string {
@@ -1732,7 +1844,7 @@ type PlanRestoreRequest struct {
 
 func (x *PlanRestoreRequest) Reset() {
 	*x = PlanRestoreRequest{}
-	mi := &file_dbos_v1_history_proto_msgTypes[23]
+	mi := &file_dbos_v1_history_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1744,7 +1856,7 @@ func (x *PlanRestoreRequest) String() string {
 func (*PlanRestoreRequest) ProtoMessage() {}
 
 func (x *PlanRestoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[23]
+	mi := &file_dbos_v1_history_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1757,7 +1869,7 @@ func (x *PlanRestoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRestoreRequest.ProtoReflect.Descriptor instead.
 func (*PlanRestoreRequest) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{23}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PlanRestoreRequest) GetTarget() *RestoreTarget {
@@ -1783,7 +1895,7 @@ type PlanRestoreResponse struct {
 
 func (x *PlanRestoreResponse) Reset() {
 	*x = PlanRestoreResponse{}
-	mi := &file_dbos_v1_history_proto_msgTypes[24]
+	mi := &file_dbos_v1_history_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1795,7 +1907,7 @@ func (x *PlanRestoreResponse) String() string {
 func (*PlanRestoreResponse) ProtoMessage() {}
 
 func (x *PlanRestoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[24]
+	mi := &file_dbos_v1_history_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1808,7 +1920,7 @@ func (x *PlanRestoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRestoreResponse.ProtoReflect.Descriptor instead.
 func (*PlanRestoreResponse) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{24}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PlanRestoreResponse) GetPart() isPlanRestoreResponse_Part {
@@ -1865,7 +1977,7 @@ type RestoreRequest struct {
 
 func (x *RestoreRequest) Reset() {
 	*x = RestoreRequest{}
-	mi := &file_dbos_v1_history_proto_msgTypes[25]
+	mi := &file_dbos_v1_history_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1877,7 +1989,7 @@ func (x *RestoreRequest) String() string {
 func (*RestoreRequest) ProtoMessage() {}
 
 func (x *RestoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[25]
+	mi := &file_dbos_v1_history_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1890,7 +2002,7 @@ func (x *RestoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreRequest.ProtoReflect.Descriptor instead.
 func (*RestoreRequest) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{25}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RestoreRequest) GetTarget() *RestoreTarget {
@@ -1916,7 +2028,7 @@ type RestoreResponse struct {
 
 func (x *RestoreResponse) Reset() {
 	*x = RestoreResponse{}
-	mi := &file_dbos_v1_history_proto_msgTypes[26]
+	mi := &file_dbos_v1_history_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1928,7 +2040,7 @@ func (x *RestoreResponse) String() string {
 func (*RestoreResponse) ProtoMessage() {}
 
 func (x *RestoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[26]
+	mi := &file_dbos_v1_history_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1941,7 +2053,7 @@ func (x *RestoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreResponse.ProtoReflect.Descriptor instead.
 func (*RestoreResponse) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{26}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RestoreResponse) GetPart() isRestoreResponse_Part {
@@ -2017,7 +2129,7 @@ type RestorePlan struct {
 
 func (x *RestorePlan) Reset() {
 	*x = RestorePlan{}
-	mi := &file_dbos_v1_history_proto_msgTypes[27]
+	mi := &file_dbos_v1_history_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2029,7 +2141,7 @@ func (x *RestorePlan) String() string {
 func (*RestorePlan) ProtoMessage() {}
 
 func (x *RestorePlan) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[27]
+	mi := &file_dbos_v1_history_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2042,7 +2154,7 @@ func (x *RestorePlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestorePlan.ProtoReflect.Descriptor instead.
 func (*RestorePlan) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{27}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RestorePlan) GetTo() *Moment {
@@ -2137,7 +2249,7 @@ type UndoTarget struct {
 
 func (x *UndoTarget) Reset() {
 	*x = UndoTarget{}
-	mi := &file_dbos_v1_history_proto_msgTypes[28]
+	mi := &file_dbos_v1_history_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2149,7 +2261,7 @@ func (x *UndoTarget) String() string {
 func (*UndoTarget) ProtoMessage() {}
 
 func (x *UndoTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[28]
+	mi := &file_dbos_v1_history_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2162,7 +2274,7 @@ func (x *UndoTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoTarget.ProtoReflect.Descriptor instead.
 func (*UndoTarget) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{28}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *UndoTarget) GetRuns() []string {
@@ -2211,7 +2323,7 @@ type PlanUndoRequest struct {
 
 func (x *PlanUndoRequest) Reset() {
 	*x = PlanUndoRequest{}
-	mi := &file_dbos_v1_history_proto_msgTypes[29]
+	mi := &file_dbos_v1_history_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2223,7 +2335,7 @@ func (x *PlanUndoRequest) String() string {
 func (*PlanUndoRequest) ProtoMessage() {}
 
 func (x *PlanUndoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[29]
+	mi := &file_dbos_v1_history_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2236,7 +2348,7 @@ func (x *PlanUndoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanUndoRequest.ProtoReflect.Descriptor instead.
 func (*PlanUndoRequest) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{29}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *PlanUndoRequest) GetTarget() *UndoTarget {
@@ -2262,7 +2374,7 @@ type PlanUndoResponse struct {
 
 func (x *PlanUndoResponse) Reset() {
 	*x = PlanUndoResponse{}
-	mi := &file_dbos_v1_history_proto_msgTypes[30]
+	mi := &file_dbos_v1_history_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2274,7 +2386,7 @@ func (x *PlanUndoResponse) String() string {
 func (*PlanUndoResponse) ProtoMessage() {}
 
 func (x *PlanUndoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[30]
+	mi := &file_dbos_v1_history_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2287,7 +2399,7 @@ func (x *PlanUndoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanUndoResponse.ProtoReflect.Descriptor instead.
 func (*PlanUndoResponse) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{30}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PlanUndoResponse) GetPart() isPlanUndoResponse_Part {
@@ -2344,7 +2456,7 @@ type UndoRequest struct {
 
 func (x *UndoRequest) Reset() {
 	*x = UndoRequest{}
-	mi := &file_dbos_v1_history_proto_msgTypes[31]
+	mi := &file_dbos_v1_history_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2356,7 +2468,7 @@ func (x *UndoRequest) String() string {
 func (*UndoRequest) ProtoMessage() {}
 
 func (x *UndoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[31]
+	mi := &file_dbos_v1_history_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2369,7 +2481,7 @@ func (x *UndoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoRequest.ProtoReflect.Descriptor instead.
 func (*UndoRequest) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{31}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *UndoRequest) GetTarget() *UndoTarget {
@@ -2395,7 +2507,7 @@ type UndoResponse struct {
 
 func (x *UndoResponse) Reset() {
 	*x = UndoResponse{}
-	mi := &file_dbos_v1_history_proto_msgTypes[32]
+	mi := &file_dbos_v1_history_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2407,7 +2519,7 @@ func (x *UndoResponse) String() string {
 func (*UndoResponse) ProtoMessage() {}
 
 func (x *UndoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[32]
+	mi := &file_dbos_v1_history_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2420,7 +2532,7 @@ func (x *UndoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoResponse.ProtoReflect.Descriptor instead.
 func (*UndoResponse) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{32}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *UndoResponse) GetPart() isUndoResponse_Part {
@@ -2503,7 +2615,7 @@ type UndoPlan struct {
 
 func (x *UndoPlan) Reset() {
 	*x = UndoPlan{}
-	mi := &file_dbos_v1_history_proto_msgTypes[33]
+	mi := &file_dbos_v1_history_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2515,7 +2627,7 @@ func (x *UndoPlan) String() string {
 func (*UndoPlan) ProtoMessage() {}
 
 func (x *UndoPlan) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[33]
+	mi := &file_dbos_v1_history_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2528,7 +2640,7 @@ func (x *UndoPlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoPlan.ProtoReflect.Descriptor instead.
 func (*UndoPlan) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{33}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *UndoPlan) GetFrom() *Moment {
@@ -2649,7 +2761,7 @@ type UndoLink struct {
 
 func (x *UndoLink) Reset() {
 	*x = UndoLink{}
-	mi := &file_dbos_v1_history_proto_msgTypes[34]
+	mi := &file_dbos_v1_history_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2661,7 +2773,7 @@ func (x *UndoLink) String() string {
 func (*UndoLink) ProtoMessage() {}
 
 func (x *UndoLink) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[34]
+	mi := &file_dbos_v1_history_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2674,7 +2786,7 @@ func (x *UndoLink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoLink.ProtoReflect.Descriptor instead.
 func (*UndoLink) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{34}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *UndoLink) GetExecution() string {
@@ -2759,7 +2871,7 @@ type UndoConflict struct {
 
 func (x *UndoConflict) Reset() {
 	*x = UndoConflict{}
-	mi := &file_dbos_v1_history_proto_msgTypes[35]
+	mi := &file_dbos_v1_history_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2771,7 +2883,7 @@ func (x *UndoConflict) String() string {
 func (*UndoConflict) ProtoMessage() {}
 
 func (x *UndoConflict) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[35]
+	mi := &file_dbos_v1_history_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2784,7 +2896,7 @@ func (x *UndoConflict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoConflict.ProtoReflect.Descriptor instead.
 func (*UndoConflict) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{35}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *UndoConflict) GetTable() string {
@@ -2832,7 +2944,7 @@ type ReplayRequest struct {
 	Since string `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
 	// workflows keeps runs of these only.
 	Workflows []string `protobuf:"bytes,3,rep,name=workflows,proto3" json:"workflows,omitempty"`
-	// limit of runs; 0 is none.
+	// limit of runs, the newest first; 0 is none.
 	Limit         int32 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2840,7 +2952,7 @@ type ReplayRequest struct {
 
 func (x *ReplayRequest) Reset() {
 	*x = ReplayRequest{}
-	mi := &file_dbos_v1_history_proto_msgTypes[36]
+	mi := &file_dbos_v1_history_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2852,7 +2964,7 @@ func (x *ReplayRequest) String() string {
 func (*ReplayRequest) ProtoMessage() {}
 
 func (x *ReplayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[36]
+	mi := &file_dbos_v1_history_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2865,7 +2977,7 @@ func (x *ReplayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayRequest.ProtoReflect.Descriptor instead.
 func (*ReplayRequest) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{36}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ReplayRequest) GetRuns() []string {
@@ -2913,7 +3025,7 @@ type ReplayResponse struct {
 
 func (x *ReplayResponse) Reset() {
 	*x = ReplayResponse{}
-	mi := &file_dbos_v1_history_proto_msgTypes[37]
+	mi := &file_dbos_v1_history_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2925,7 +3037,7 @@ func (x *ReplayResponse) String() string {
 func (*ReplayResponse) ProtoMessage() {}
 
 func (x *ReplayResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[37]
+	mi := &file_dbos_v1_history_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2938,7 +3050,7 @@ func (x *ReplayResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayResponse.ProtoReflect.Descriptor instead.
 func (*ReplayResponse) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{37}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ReplayResponse) GetPart() isReplayResponse_Part {
@@ -3013,19 +3125,22 @@ type Replayed struct {
 	Same bool `protobuf:"varint,4,opt,name=same,proto3" json:"same,omitempty"`
 	// divergence is the first difference; absent if there is none.
 	Divergence *Divergence `protobuf:"bytes,5,opt,name=divergence,proto3" json:"divergence,omitempty"`
-	// recorded is how the run ended; empty if it has not ended.
+	// recorded is how the run ended: its output as JSON, or "error: " and the
+	// error.
 	Recorded string `protobuf:"bytes,6,opt,name=recorded,proto3" json:"recorded,omitempty"`
 	// replayed is how it ended this time.
 	Replayed string `protobuf:"bytes,7,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// ends_differently says that these two are not the same.
+	EndsDifferently bool `protobuf:"varint,8,opt,name=ends_differently,json=endsDifferently,proto3" json:"ends_differently,omitempty"`
 	// skipped says why the run could not be replayed, if it could not.
-	Skipped       *Error `protobuf:"bytes,8,opt,name=skipped,proto3" json:"skipped,omitempty"`
+	Skipped       *Failure `protobuf:"bytes,9,opt,name=skipped,proto3" json:"skipped,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Replayed) Reset() {
 	*x = Replayed{}
-	mi := &file_dbos_v1_history_proto_msgTypes[38]
+	mi := &file_dbos_v1_history_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3037,7 +3152,7 @@ func (x *Replayed) String() string {
 func (*Replayed) ProtoMessage() {}
 
 func (x *Replayed) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[38]
+	mi := &file_dbos_v1_history_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3050,7 +3165,7 @@ func (x *Replayed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replayed.ProtoReflect.Descriptor instead.
 func (*Replayed) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{38}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Replayed) GetId() string {
@@ -3102,7 +3217,14 @@ func (x *Replayed) GetReplayed() string {
 	return ""
 }
 
-func (x *Replayed) GetSkipped() *Error {
+func (x *Replayed) GetEndsDifferently() bool {
+	if x != nil {
+		return x.EndsDifferently
+	}
+	return false
+}
+
+func (x *Replayed) GetSkipped() *Failure {
 	if x != nil {
 		return x.Skipped
 	}
@@ -3116,7 +3238,8 @@ type Divergence struct {
 	Seq int32 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
 	// step is its name.
 	Step string `protobuf:"bytes,2,opt,name=step,proto3" json:"step,omitempty"`
-	// kind: "step", "statement", "arguments", "rows", "result", "output".
+	// kind: "step" (another one came, or none), "statement", "arguments", "rows"
+	// (their number), "changes" (what is in the changed rows), "output".
 	Kind string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
 	// statement that differs, counted from 1 within the step; 0 if none does.
 	Statement int32 `protobuf:"varint,4,opt,name=statement,proto3" json:"statement,omitempty"`
@@ -3132,7 +3255,7 @@ type Divergence struct {
 
 func (x *Divergence) Reset() {
 	*x = Divergence{}
-	mi := &file_dbos_v1_history_proto_msgTypes[39]
+	mi := &file_dbos_v1_history_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3144,7 +3267,7 @@ func (x *Divergence) String() string {
 func (*Divergence) ProtoMessage() {}
 
 func (x *Divergence) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[39]
+	mi := &file_dbos_v1_history_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3157,7 +3280,7 @@ func (x *Divergence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Divergence.ProtoReflect.Descriptor instead.
 func (*Divergence) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{39}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Divergence) GetSeq() int32 {
@@ -3221,14 +3344,18 @@ type ReplayReport struct {
 	// ended_differently is how many of these would have ended otherwise.
 	EndedDifferently int64 `protobuf:"varint,4,opt,name=ended_differently,json=endedDifferently,proto3" json:"ended_differently,omitempty"`
 	// skipped is how many could not be replayed.
-	Skipped       int64 `protobuf:"varint,5,opt,name=skipped,proto3" json:"skipped,omitempty"`
+	Skipped int64 `protobuf:"varint,5,opt,name=skipped,proto3" json:"skipped,omitempty"`
+	// steps that were replayed.
+	Steps int64 `protobuf:"varint,6,opt,name=steps,proto3" json:"steps,omitempty"`
+	// took_seconds is how long it took.
+	TookSeconds   float64 `protobuf:"fixed64,7,opt,name=took_seconds,json=tookSeconds,proto3" json:"took_seconds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReplayReport) Reset() {
 	*x = ReplayReport{}
-	mi := &file_dbos_v1_history_proto_msgTypes[40]
+	mi := &file_dbos_v1_history_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3240,7 +3367,7 @@ func (x *ReplayReport) String() string {
 func (*ReplayReport) ProtoMessage() {}
 
 func (x *ReplayReport) ProtoReflect() protoreflect.Message {
-	mi := &file_dbos_v1_history_proto_msgTypes[40]
+	mi := &file_dbos_v1_history_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3253,7 +3380,7 @@ func (x *ReplayReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayReport.ProtoReflect.Descriptor instead.
 func (*ReplayReport) Descriptor() ([]byte, []int) {
-	return file_dbos_v1_history_proto_rawDescGZIP(), []int{40}
+	return file_dbos_v1_history_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ReplayReport) GetRuns() int64 {
@@ -3291,6 +3418,20 @@ func (x *ReplayReport) GetSkipped() int64 {
 	return 0
 }
 
+func (x *ReplayReport) GetSteps() int64 {
+	if x != nil {
+		return x.Steps
+	}
+	return 0
+}
+
+func (x *ReplayReport) GetTookSeconds() float64 {
+	if x != nil {
+		return x.TookSeconds
+	}
+	return 0
+}
+
 var File_dbos_v1_history_proto protoreflect.FileDescriptor
 
 const file_dbos_v1_history_proto_rawDesc = "" +
@@ -3318,7 +3459,13 @@ const file_dbos_v1_history_proto_rawDesc = "" +
 	"\x02at\x18\x02 \x01(\v2\x0f.dbos.v1.MomentR\x02at\"7\n" +
 	"\rHistoryColumn\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
-	"\x04type\x18\x02 \x01(\tR\x04type\" \n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\"3\n" +
+	"\x0fDescribeRequest\x12\x10\n" +
+	"\x03sql\x18\x01 \x01(\tR\x03sql\x12\x0e\n" +
+	"\x02at\x18\x02 \x01(\tR\x02at\"\\\n" +
+	"\x10DescribeResponse\x12\x16\n" +
+	"\x06params\x18\x01 \x03(\tR\x06params\x120\n" +
+	"\acolumns\x18\x02 \x03(\v2\x16.dbos.v1.HistoryColumnR\acolumns\" \n" +
 	"\x0eResolveRequest\x12\x0e\n" +
 	"\x02at\x18\x01 \x01(\tR\x02at\":\n" +
 	"\x0fResolveResponse\x12'\n" +
@@ -3486,7 +3633,7 @@ const file_dbos_v1_history_proto_rawDesc = "" +
 	"\bprogress\x18\x01 \x01(\v2\x11.dbos.v1.ProgressH\x00R\bprogress\x12%\n" +
 	"\x03run\x18\x02 \x01(\v2\x11.dbos.v1.ReplayedH\x00R\x03run\x12/\n" +
 	"\x06result\x18\x03 \x01(\v2\x15.dbos.v1.ReplayReportH\x00R\x06resultB\x06\n" +
-	"\x04part\"\xf7\x01\n" +
+	"\x04part\"\xa4\x02\n" +
 	"\bReplayed\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bworkflow\x18\x02 \x01(\tR\bworkflow\x12\x14\n" +
@@ -3496,8 +3643,9 @@ const file_dbos_v1_history_proto_rawDesc = "" +
 	"divergence\x18\x05 \x01(\v2\x13.dbos.v1.DivergenceR\n" +
 	"divergence\x12\x1a\n" +
 	"\brecorded\x18\x06 \x01(\tR\brecorded\x12\x1a\n" +
-	"\breplayed\x18\a \x01(\tR\breplayed\x12(\n" +
-	"\askipped\x18\b \x01(\v2\x0e.dbos.v1.ErrorR\askipped\"\xb4\x01\n" +
+	"\breplayed\x18\a \x01(\tR\breplayed\x12)\n" +
+	"\x10ends_differently\x18\b \x01(\bR\x0fendsDifferently\x12*\n" +
+	"\askipped\x18\t \x01(\v2\x10.dbos.v1.FailureR\askipped\"\xb4\x01\n" +
 	"\n" +
 	"Divergence\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x05R\x03seq\x12\x12\n" +
@@ -3506,21 +3654,24 @@ const file_dbos_v1_history_proto_rawDesc = "" +
 	"\tstatement\x18\x04 \x01(\x05R\tstatement\x12\x1a\n" +
 	"\brecorded\x18\x05 \x01(\tR\brecorded\x12\x1a\n" +
 	"\breplayed\x18\x06 \x01(\tR\breplayed\x12\x16\n" +
-	"\x06detail\x18\a \x01(\tR\x06detail\"\x99\x01\n" +
+	"\x06detail\x18\a \x01(\tR\x06detail\"\xd2\x01\n" +
 	"\fReplayReport\x12\x12\n" +
 	"\x04runs\x18\x01 \x01(\x03R\x04runs\x12\x12\n" +
 	"\x04same\x18\x02 \x01(\x03R\x04same\x12\x1a\n" +
 	"\bdiverged\x18\x03 \x01(\x03R\bdiverged\x12+\n" +
 	"\x11ended_differently\x18\x04 \x01(\x03R\x10endedDifferently\x12\x18\n" +
-	"\askipped\x18\x05 \x01(\x03R\askipped*y\n" +
+	"\askipped\x18\x05 \x01(\x03R\askipped\x12\x14\n" +
+	"\x05steps\x18\x06 \x01(\x03R\x05steps\x12!\n" +
+	"\ftook_seconds\x18\a \x01(\x01R\vtookSeconds*y\n" +
 	"\n" +
 	"UndoPolicy\x12\x1b\n" +
 	"\x17UNDO_POLICY_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13UNDO_POLICY_CASCADE\x10\x01\x12\x1e\n" +
 	"\x1aUNDO_POLICY_ONLY_UNTOUCHED\x10\x02\x12\x15\n" +
-	"\x11UNDO_POLICY_ABORT\x10\x032\x94\x06\n" +
+	"\x11UNDO_POLICY_ABORT\x10\x032\xda\x06\n" +
 	"\x0eHistoryService\x12Y\n" +
-	"\x05Query\x12#.dbos.v1.HistoryServiceQueryRequest\x1a$.dbos.v1.HistoryServiceQueryResponse\"\x03\x90\x02\x010\x01\x12A\n" +
+	"\x05Query\x12#.dbos.v1.HistoryServiceQueryRequest\x1a$.dbos.v1.HistoryServiceQueryResponse\"\x03\x90\x02\x010\x01\x12D\n" +
+	"\bDescribe\x12\x18.dbos.v1.DescribeRequest\x1a\x19.dbos.v1.DescribeResponse\"\x03\x90\x02\x01\x12A\n" +
 	"\aResolve\x12\x17.dbos.v1.ResolveRequest\x1a\x18.dbos.v1.ResolveResponse\"\x03\x90\x02\x01\x12Z\n" +
 	"\x06Status\x12$.dbos.v1.HistoryServiceStatusRequest\x1a%.dbos.v1.HistoryServiceStatusResponse\"\x03\x90\x02\x01\x12:\n" +
 	"\x04Seal\x12\x14.dbos.v1.SealRequest\x1a\x15.dbos.v1.SealResponse\"\x03\x90\x02\x020\x01\x12C\n" +
@@ -3545,7 +3696,7 @@ func file_dbos_v1_history_proto_rawDescGZIP() []byte {
 }
 
 var file_dbos_v1_history_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_dbos_v1_history_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_dbos_v1_history_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_dbos_v1_history_proto_goTypes = []any{
 	(UndoPolicy)(0),                      // 0: dbos.v1.UndoPolicy
 	(*Moment)(nil),                       // 1: dbos.v1.Moment
@@ -3554,134 +3705,139 @@ var file_dbos_v1_history_proto_goTypes = []any{
 	(*HistoryServiceQueryResponse)(nil),  // 4: dbos.v1.HistoryServiceQueryResponse
 	(*HistoryHeader)(nil),                // 5: dbos.v1.HistoryHeader
 	(*HistoryColumn)(nil),                // 6: dbos.v1.HistoryColumn
-	(*ResolveRequest)(nil),               // 7: dbos.v1.ResolveRequest
-	(*ResolveResponse)(nil),              // 8: dbos.v1.ResolveResponse
-	(*HistoryServiceStatusRequest)(nil),  // 9: dbos.v1.HistoryServiceStatusRequest
-	(*HistoryServiceStatusResponse)(nil), // 10: dbos.v1.HistoryServiceStatusResponse
-	(*HistoryGap)(nil),                   // 11: dbos.v1.HistoryGap
-	(*SealRequest)(nil),                  // 12: dbos.v1.SealRequest
-	(*SealResponse)(nil),                 // 13: dbos.v1.SealResponse
-	(*RebuildRequest)(nil),               // 14: dbos.v1.RebuildRequest
-	(*RebuildResponse)(nil),              // 15: dbos.v1.RebuildResponse
-	(*ForkRequest)(nil),                  // 16: dbos.v1.ForkRequest
-	(*ForkResponse)(nil),                 // 17: dbos.v1.ForkResponse
-	(*ForkReport)(nil),                   // 18: dbos.v1.ForkReport
-	(*ForkTable)(nil),                    // 19: dbos.v1.ForkTable
-	(*RunRef)(nil),                       // 20: dbos.v1.RunRef
-	(*ExternalStep)(nil),                 // 21: dbos.v1.ExternalStep
-	(*TableEffect)(nil),                  // 22: dbos.v1.TableEffect
-	(*RestoreTarget)(nil),                // 23: dbos.v1.RestoreTarget
-	(*PlanRestoreRequest)(nil),           // 24: dbos.v1.PlanRestoreRequest
-	(*PlanRestoreResponse)(nil),          // 25: dbos.v1.PlanRestoreResponse
-	(*RestoreRequest)(nil),               // 26: dbos.v1.RestoreRequest
-	(*RestoreResponse)(nil),              // 27: dbos.v1.RestoreResponse
-	(*RestorePlan)(nil),                  // 28: dbos.v1.RestorePlan
-	(*UndoTarget)(nil),                   // 29: dbos.v1.UndoTarget
-	(*PlanUndoRequest)(nil),              // 30: dbos.v1.PlanUndoRequest
-	(*PlanUndoResponse)(nil),             // 31: dbos.v1.PlanUndoResponse
-	(*UndoRequest)(nil),                  // 32: dbos.v1.UndoRequest
-	(*UndoResponse)(nil),                 // 33: dbos.v1.UndoResponse
-	(*UndoPlan)(nil),                     // 34: dbos.v1.UndoPlan
-	(*UndoLink)(nil),                     // 35: dbos.v1.UndoLink
-	(*UndoConflict)(nil),                 // 36: dbos.v1.UndoConflict
-	(*ReplayRequest)(nil),                // 37: dbos.v1.ReplayRequest
-	(*ReplayResponse)(nil),               // 38: dbos.v1.ReplayResponse
-	(*Replayed)(nil),                     // 39: dbos.v1.Replayed
-	(*Divergence)(nil),                   // 40: dbos.v1.Divergence
-	(*ReplayReport)(nil),                 // 41: dbos.v1.ReplayReport
-	(*timestamppb.Timestamp)(nil),        // 42: google.protobuf.Timestamp
-	(*Value)(nil),                        // 43: dbos.v1.Value
-	(*RowBatch)(nil),                     // 44: dbos.v1.RowBatch
-	(*Error)(nil),                        // 45: dbos.v1.Error
-	(RunState)(0),                        // 46: dbos.v1.RunState
-	(*Failure)(nil),                      // 47: dbos.v1.Failure
+	(*DescribeRequest)(nil),              // 7: dbos.v1.DescribeRequest
+	(*DescribeResponse)(nil),             // 8: dbos.v1.DescribeResponse
+	(*ResolveRequest)(nil),               // 9: dbos.v1.ResolveRequest
+	(*ResolveResponse)(nil),              // 10: dbos.v1.ResolveResponse
+	(*HistoryServiceStatusRequest)(nil),  // 11: dbos.v1.HistoryServiceStatusRequest
+	(*HistoryServiceStatusResponse)(nil), // 12: dbos.v1.HistoryServiceStatusResponse
+	(*HistoryGap)(nil),                   // 13: dbos.v1.HistoryGap
+	(*SealRequest)(nil),                  // 14: dbos.v1.SealRequest
+	(*SealResponse)(nil),                 // 15: dbos.v1.SealResponse
+	(*RebuildRequest)(nil),               // 16: dbos.v1.RebuildRequest
+	(*RebuildResponse)(nil),              // 17: dbos.v1.RebuildResponse
+	(*ForkRequest)(nil),                  // 18: dbos.v1.ForkRequest
+	(*ForkResponse)(nil),                 // 19: dbos.v1.ForkResponse
+	(*ForkReport)(nil),                   // 20: dbos.v1.ForkReport
+	(*ForkTable)(nil),                    // 21: dbos.v1.ForkTable
+	(*RunRef)(nil),                       // 22: dbos.v1.RunRef
+	(*ExternalStep)(nil),                 // 23: dbos.v1.ExternalStep
+	(*TableEffect)(nil),                  // 24: dbos.v1.TableEffect
+	(*RestoreTarget)(nil),                // 25: dbos.v1.RestoreTarget
+	(*PlanRestoreRequest)(nil),           // 26: dbos.v1.PlanRestoreRequest
+	(*PlanRestoreResponse)(nil),          // 27: dbos.v1.PlanRestoreResponse
+	(*RestoreRequest)(nil),               // 28: dbos.v1.RestoreRequest
+	(*RestoreResponse)(nil),              // 29: dbos.v1.RestoreResponse
+	(*RestorePlan)(nil),                  // 30: dbos.v1.RestorePlan
+	(*UndoTarget)(nil),                   // 31: dbos.v1.UndoTarget
+	(*PlanUndoRequest)(nil),              // 32: dbos.v1.PlanUndoRequest
+	(*PlanUndoResponse)(nil),             // 33: dbos.v1.PlanUndoResponse
+	(*UndoRequest)(nil),                  // 34: dbos.v1.UndoRequest
+	(*UndoResponse)(nil),                 // 35: dbos.v1.UndoResponse
+	(*UndoPlan)(nil),                     // 36: dbos.v1.UndoPlan
+	(*UndoLink)(nil),                     // 37: dbos.v1.UndoLink
+	(*UndoConflict)(nil),                 // 38: dbos.v1.UndoConflict
+	(*ReplayRequest)(nil),                // 39: dbos.v1.ReplayRequest
+	(*ReplayResponse)(nil),               // 40: dbos.v1.ReplayResponse
+	(*Replayed)(nil),                     // 41: dbos.v1.Replayed
+	(*Divergence)(nil),                   // 42: dbos.v1.Divergence
+	(*ReplayReport)(nil),                 // 43: dbos.v1.ReplayReport
+	(*timestamppb.Timestamp)(nil),        // 44: google.protobuf.Timestamp
+	(*Value)(nil),                        // 45: dbos.v1.Value
+	(*RowBatch)(nil),                     // 46: dbos.v1.RowBatch
+	(*Error)(nil),                        // 47: dbos.v1.Error
+	(RunState)(0),                        // 48: dbos.v1.RunState
+	(*Failure)(nil),                      // 49: dbos.v1.Failure
 }
 var file_dbos_v1_history_proto_depIdxs = []int32{
-	42, // 0: dbos.v1.Moment.time:type_name -> google.protobuf.Timestamp
-	43, // 1: dbos.v1.HistoryServiceQueryRequest.args:type_name -> dbos.v1.Value
+	44, // 0: dbos.v1.Moment.time:type_name -> google.protobuf.Timestamp
+	45, // 1: dbos.v1.HistoryServiceQueryRequest.args:type_name -> dbos.v1.Value
 	5,  // 2: dbos.v1.HistoryServiceQueryResponse.header:type_name -> dbos.v1.HistoryHeader
-	44, // 3: dbos.v1.HistoryServiceQueryResponse.rows:type_name -> dbos.v1.RowBatch
+	46, // 3: dbos.v1.HistoryServiceQueryResponse.rows:type_name -> dbos.v1.RowBatch
 	6,  // 4: dbos.v1.HistoryHeader.columns:type_name -> dbos.v1.HistoryColumn
 	1,  // 5: dbos.v1.HistoryHeader.at:type_name -> dbos.v1.Moment
-	1,  // 6: dbos.v1.ResolveResponse.moment:type_name -> dbos.v1.Moment
-	45, // 7: dbos.v1.HistoryServiceStatusResponse.unavailable:type_name -> dbos.v1.Error
-	1,  // 8: dbos.v1.HistoryServiceStatusResponse.oldest:type_name -> dbos.v1.Moment
-	1,  // 9: dbos.v1.HistoryServiceStatusResponse.position:type_name -> dbos.v1.Moment
-	11, // 10: dbos.v1.HistoryServiceStatusResponse.gaps:type_name -> dbos.v1.HistoryGap
-	45, // 11: dbos.v1.HistoryServiceStatusResponse.failure:type_name -> dbos.v1.Error
-	1,  // 12: dbos.v1.HistoryGap.after:type_name -> dbos.v1.Moment
-	1,  // 13: dbos.v1.HistoryGap.until:type_name -> dbos.v1.Moment
-	2,  // 14: dbos.v1.SealResponse.progress:type_name -> dbos.v1.Progress
-	10, // 15: dbos.v1.SealResponse.result:type_name -> dbos.v1.HistoryServiceStatusResponse
-	2,  // 16: dbos.v1.RebuildResponse.progress:type_name -> dbos.v1.Progress
-	10, // 17: dbos.v1.RebuildResponse.result:type_name -> dbos.v1.HistoryServiceStatusResponse
-	2,  // 18: dbos.v1.ForkResponse.progress:type_name -> dbos.v1.Progress
-	18, // 19: dbos.v1.ForkResponse.result:type_name -> dbos.v1.ForkReport
-	1,  // 20: dbos.v1.ForkReport.moment:type_name -> dbos.v1.Moment
-	19, // 21: dbos.v1.ForkReport.tables:type_name -> dbos.v1.ForkTable
-	46, // 22: dbos.v1.RunRef.now:type_name -> dbos.v1.RunState
-	46, // 23: dbos.v1.RunRef.then:type_name -> dbos.v1.RunState
-	47, // 24: dbos.v1.ExternalStep.failure:type_name -> dbos.v1.Failure
-	42, // 25: dbos.v1.ExternalStep.at:type_name -> google.protobuf.Timestamp
-	23, // 26: dbos.v1.PlanRestoreRequest.target:type_name -> dbos.v1.RestoreTarget
-	2,  // 27: dbos.v1.PlanRestoreResponse.progress:type_name -> dbos.v1.Progress
-	28, // 28: dbos.v1.PlanRestoreResponse.result:type_name -> dbos.v1.RestorePlan
-	23, // 29: dbos.v1.RestoreRequest.target:type_name -> dbos.v1.RestoreTarget
-	2,  // 30: dbos.v1.RestoreResponse.progress:type_name -> dbos.v1.Progress
-	28, // 31: dbos.v1.RestoreResponse.result:type_name -> dbos.v1.RestorePlan
-	1,  // 32: dbos.v1.RestorePlan.to:type_name -> dbos.v1.Moment
-	1,  // 33: dbos.v1.RestorePlan.from:type_name -> dbos.v1.Moment
-	22, // 34: dbos.v1.RestorePlan.tables:type_name -> dbos.v1.TableEffect
-	20, // 35: dbos.v1.RestorePlan.resumed:type_name -> dbos.v1.RunRef
-	20, // 36: dbos.v1.RestorePlan.vanished:type_name -> dbos.v1.RunRef
-	21, // 37: dbos.v1.RestorePlan.external:type_name -> dbos.v1.ExternalStep
-	0,  // 38: dbos.v1.UndoTarget.policy:type_name -> dbos.v1.UndoPolicy
-	29, // 39: dbos.v1.PlanUndoRequest.target:type_name -> dbos.v1.UndoTarget
-	2,  // 40: dbos.v1.PlanUndoResponse.progress:type_name -> dbos.v1.Progress
-	34, // 41: dbos.v1.PlanUndoResponse.result:type_name -> dbos.v1.UndoPlan
-	29, // 42: dbos.v1.UndoRequest.target:type_name -> dbos.v1.UndoTarget
-	2,  // 43: dbos.v1.UndoResponse.progress:type_name -> dbos.v1.Progress
-	34, // 44: dbos.v1.UndoResponse.result:type_name -> dbos.v1.UndoPlan
-	1,  // 45: dbos.v1.UndoPlan.from:type_name -> dbos.v1.Moment
-	0,  // 46: dbos.v1.UndoPlan.policy:type_name -> dbos.v1.UndoPolicy
-	35, // 47: dbos.v1.UndoPlan.chain:type_name -> dbos.v1.UndoLink
-	22, // 48: dbos.v1.UndoPlan.tables:type_name -> dbos.v1.TableEffect
-	36, // 49: dbos.v1.UndoPlan.conflicts:type_name -> dbos.v1.UndoConflict
-	21, // 50: dbos.v1.UndoPlan.external:type_name -> dbos.v1.ExternalStep
-	20, // 51: dbos.v1.UndoPlan.cancelled:type_name -> dbos.v1.RunRef
-	42, // 52: dbos.v1.UndoLink.at:type_name -> google.protobuf.Timestamp
-	2,  // 53: dbos.v1.ReplayResponse.progress:type_name -> dbos.v1.Progress
-	39, // 54: dbos.v1.ReplayResponse.run:type_name -> dbos.v1.Replayed
-	41, // 55: dbos.v1.ReplayResponse.result:type_name -> dbos.v1.ReplayReport
-	40, // 56: dbos.v1.Replayed.divergence:type_name -> dbos.v1.Divergence
-	45, // 57: dbos.v1.Replayed.skipped:type_name -> dbos.v1.Error
-	3,  // 58: dbos.v1.HistoryService.Query:input_type -> dbos.v1.HistoryServiceQueryRequest
-	7,  // 59: dbos.v1.HistoryService.Resolve:input_type -> dbos.v1.ResolveRequest
-	9,  // 60: dbos.v1.HistoryService.Status:input_type -> dbos.v1.HistoryServiceStatusRequest
-	12, // 61: dbos.v1.HistoryService.Seal:input_type -> dbos.v1.SealRequest
-	14, // 62: dbos.v1.HistoryService.Rebuild:input_type -> dbos.v1.RebuildRequest
-	16, // 63: dbos.v1.HistoryService.Fork:input_type -> dbos.v1.ForkRequest
-	24, // 64: dbos.v1.HistoryService.PlanRestore:input_type -> dbos.v1.PlanRestoreRequest
-	26, // 65: dbos.v1.HistoryService.Restore:input_type -> dbos.v1.RestoreRequest
-	30, // 66: dbos.v1.HistoryService.PlanUndo:input_type -> dbos.v1.PlanUndoRequest
-	32, // 67: dbos.v1.HistoryService.Undo:input_type -> dbos.v1.UndoRequest
-	37, // 68: dbos.v1.HistoryService.Replay:input_type -> dbos.v1.ReplayRequest
-	4,  // 69: dbos.v1.HistoryService.Query:output_type -> dbos.v1.HistoryServiceQueryResponse
-	8,  // 70: dbos.v1.HistoryService.Resolve:output_type -> dbos.v1.ResolveResponse
-	10, // 71: dbos.v1.HistoryService.Status:output_type -> dbos.v1.HistoryServiceStatusResponse
-	13, // 72: dbos.v1.HistoryService.Seal:output_type -> dbos.v1.SealResponse
-	15, // 73: dbos.v1.HistoryService.Rebuild:output_type -> dbos.v1.RebuildResponse
-	17, // 74: dbos.v1.HistoryService.Fork:output_type -> dbos.v1.ForkResponse
-	25, // 75: dbos.v1.HistoryService.PlanRestore:output_type -> dbos.v1.PlanRestoreResponse
-	27, // 76: dbos.v1.HistoryService.Restore:output_type -> dbos.v1.RestoreResponse
-	31, // 77: dbos.v1.HistoryService.PlanUndo:output_type -> dbos.v1.PlanUndoResponse
-	33, // 78: dbos.v1.HistoryService.Undo:output_type -> dbos.v1.UndoResponse
-	38, // 79: dbos.v1.HistoryService.Replay:output_type -> dbos.v1.ReplayResponse
-	69, // [69:80] is the sub-list for method output_type
-	58, // [58:69] is the sub-list for method input_type
-	58, // [58:58] is the sub-list for extension type_name
-	58, // [58:58] is the sub-list for extension extendee
-	0,  // [0:58] is the sub-list for field type_name
+	6,  // 6: dbos.v1.DescribeResponse.columns:type_name -> dbos.v1.HistoryColumn
+	1,  // 7: dbos.v1.ResolveResponse.moment:type_name -> dbos.v1.Moment
+	47, // 8: dbos.v1.HistoryServiceStatusResponse.unavailable:type_name -> dbos.v1.Error
+	1,  // 9: dbos.v1.HistoryServiceStatusResponse.oldest:type_name -> dbos.v1.Moment
+	1,  // 10: dbos.v1.HistoryServiceStatusResponse.position:type_name -> dbos.v1.Moment
+	13, // 11: dbos.v1.HistoryServiceStatusResponse.gaps:type_name -> dbos.v1.HistoryGap
+	47, // 12: dbos.v1.HistoryServiceStatusResponse.failure:type_name -> dbos.v1.Error
+	1,  // 13: dbos.v1.HistoryGap.after:type_name -> dbos.v1.Moment
+	1,  // 14: dbos.v1.HistoryGap.until:type_name -> dbos.v1.Moment
+	2,  // 15: dbos.v1.SealResponse.progress:type_name -> dbos.v1.Progress
+	12, // 16: dbos.v1.SealResponse.result:type_name -> dbos.v1.HistoryServiceStatusResponse
+	2,  // 17: dbos.v1.RebuildResponse.progress:type_name -> dbos.v1.Progress
+	12, // 18: dbos.v1.RebuildResponse.result:type_name -> dbos.v1.HistoryServiceStatusResponse
+	2,  // 19: dbos.v1.ForkResponse.progress:type_name -> dbos.v1.Progress
+	20, // 20: dbos.v1.ForkResponse.result:type_name -> dbos.v1.ForkReport
+	1,  // 21: dbos.v1.ForkReport.moment:type_name -> dbos.v1.Moment
+	21, // 22: dbos.v1.ForkReport.tables:type_name -> dbos.v1.ForkTable
+	48, // 23: dbos.v1.RunRef.now:type_name -> dbos.v1.RunState
+	48, // 24: dbos.v1.RunRef.then:type_name -> dbos.v1.RunState
+	49, // 25: dbos.v1.ExternalStep.failure:type_name -> dbos.v1.Failure
+	44, // 26: dbos.v1.ExternalStep.at:type_name -> google.protobuf.Timestamp
+	25, // 27: dbos.v1.PlanRestoreRequest.target:type_name -> dbos.v1.RestoreTarget
+	2,  // 28: dbos.v1.PlanRestoreResponse.progress:type_name -> dbos.v1.Progress
+	30, // 29: dbos.v1.PlanRestoreResponse.result:type_name -> dbos.v1.RestorePlan
+	25, // 30: dbos.v1.RestoreRequest.target:type_name -> dbos.v1.RestoreTarget
+	2,  // 31: dbos.v1.RestoreResponse.progress:type_name -> dbos.v1.Progress
+	30, // 32: dbos.v1.RestoreResponse.result:type_name -> dbos.v1.RestorePlan
+	1,  // 33: dbos.v1.RestorePlan.to:type_name -> dbos.v1.Moment
+	1,  // 34: dbos.v1.RestorePlan.from:type_name -> dbos.v1.Moment
+	24, // 35: dbos.v1.RestorePlan.tables:type_name -> dbos.v1.TableEffect
+	22, // 36: dbos.v1.RestorePlan.resumed:type_name -> dbos.v1.RunRef
+	22, // 37: dbos.v1.RestorePlan.vanished:type_name -> dbos.v1.RunRef
+	23, // 38: dbos.v1.RestorePlan.external:type_name -> dbos.v1.ExternalStep
+	0,  // 39: dbos.v1.UndoTarget.policy:type_name -> dbos.v1.UndoPolicy
+	31, // 40: dbos.v1.PlanUndoRequest.target:type_name -> dbos.v1.UndoTarget
+	2,  // 41: dbos.v1.PlanUndoResponse.progress:type_name -> dbos.v1.Progress
+	36, // 42: dbos.v1.PlanUndoResponse.result:type_name -> dbos.v1.UndoPlan
+	31, // 43: dbos.v1.UndoRequest.target:type_name -> dbos.v1.UndoTarget
+	2,  // 44: dbos.v1.UndoResponse.progress:type_name -> dbos.v1.Progress
+	36, // 45: dbos.v1.UndoResponse.result:type_name -> dbos.v1.UndoPlan
+	1,  // 46: dbos.v1.UndoPlan.from:type_name -> dbos.v1.Moment
+	0,  // 47: dbos.v1.UndoPlan.policy:type_name -> dbos.v1.UndoPolicy
+	37, // 48: dbos.v1.UndoPlan.chain:type_name -> dbos.v1.UndoLink
+	24, // 49: dbos.v1.UndoPlan.tables:type_name -> dbos.v1.TableEffect
+	38, // 50: dbos.v1.UndoPlan.conflicts:type_name -> dbos.v1.UndoConflict
+	23, // 51: dbos.v1.UndoPlan.external:type_name -> dbos.v1.ExternalStep
+	22, // 52: dbos.v1.UndoPlan.cancelled:type_name -> dbos.v1.RunRef
+	44, // 53: dbos.v1.UndoLink.at:type_name -> google.protobuf.Timestamp
+	2,  // 54: dbos.v1.ReplayResponse.progress:type_name -> dbos.v1.Progress
+	41, // 55: dbos.v1.ReplayResponse.run:type_name -> dbos.v1.Replayed
+	43, // 56: dbos.v1.ReplayResponse.result:type_name -> dbos.v1.ReplayReport
+	42, // 57: dbos.v1.Replayed.divergence:type_name -> dbos.v1.Divergence
+	49, // 58: dbos.v1.Replayed.skipped:type_name -> dbos.v1.Failure
+	3,  // 59: dbos.v1.HistoryService.Query:input_type -> dbos.v1.HistoryServiceQueryRequest
+	7,  // 60: dbos.v1.HistoryService.Describe:input_type -> dbos.v1.DescribeRequest
+	9,  // 61: dbos.v1.HistoryService.Resolve:input_type -> dbos.v1.ResolveRequest
+	11, // 62: dbos.v1.HistoryService.Status:input_type -> dbos.v1.HistoryServiceStatusRequest
+	14, // 63: dbos.v1.HistoryService.Seal:input_type -> dbos.v1.SealRequest
+	16, // 64: dbos.v1.HistoryService.Rebuild:input_type -> dbos.v1.RebuildRequest
+	18, // 65: dbos.v1.HistoryService.Fork:input_type -> dbos.v1.ForkRequest
+	26, // 66: dbos.v1.HistoryService.PlanRestore:input_type -> dbos.v1.PlanRestoreRequest
+	28, // 67: dbos.v1.HistoryService.Restore:input_type -> dbos.v1.RestoreRequest
+	32, // 68: dbos.v1.HistoryService.PlanUndo:input_type -> dbos.v1.PlanUndoRequest
+	34, // 69: dbos.v1.HistoryService.Undo:input_type -> dbos.v1.UndoRequest
+	39, // 70: dbos.v1.HistoryService.Replay:input_type -> dbos.v1.ReplayRequest
+	4,  // 71: dbos.v1.HistoryService.Query:output_type -> dbos.v1.HistoryServiceQueryResponse
+	8,  // 72: dbos.v1.HistoryService.Describe:output_type -> dbos.v1.DescribeResponse
+	10, // 73: dbos.v1.HistoryService.Resolve:output_type -> dbos.v1.ResolveResponse
+	12, // 74: dbos.v1.HistoryService.Status:output_type -> dbos.v1.HistoryServiceStatusResponse
+	15, // 75: dbos.v1.HistoryService.Seal:output_type -> dbos.v1.SealResponse
+	17, // 76: dbos.v1.HistoryService.Rebuild:output_type -> dbos.v1.RebuildResponse
+	19, // 77: dbos.v1.HistoryService.Fork:output_type -> dbos.v1.ForkResponse
+	27, // 78: dbos.v1.HistoryService.PlanRestore:output_type -> dbos.v1.PlanRestoreResponse
+	29, // 79: dbos.v1.HistoryService.Restore:output_type -> dbos.v1.RestoreResponse
+	33, // 80: dbos.v1.HistoryService.PlanUndo:output_type -> dbos.v1.PlanUndoResponse
+	35, // 81: dbos.v1.HistoryService.Undo:output_type -> dbos.v1.UndoResponse
+	40, // 82: dbos.v1.HistoryService.Replay:output_type -> dbos.v1.ReplayResponse
+	71, // [71:83] is the sub-list for method output_type
+	59, // [59:71] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_dbos_v1_history_proto_init() }
@@ -3696,35 +3852,35 @@ func file_dbos_v1_history_proto_init() {
 		(*HistoryServiceQueryResponse_Header)(nil),
 		(*HistoryServiceQueryResponse_Rows)(nil),
 	}
-	file_dbos_v1_history_proto_msgTypes[12].OneofWrappers = []any{
+	file_dbos_v1_history_proto_msgTypes[14].OneofWrappers = []any{
 		(*SealResponse_Progress)(nil),
 		(*SealResponse_Result)(nil),
 	}
-	file_dbos_v1_history_proto_msgTypes[14].OneofWrappers = []any{
+	file_dbos_v1_history_proto_msgTypes[16].OneofWrappers = []any{
 		(*RebuildResponse_Progress)(nil),
 		(*RebuildResponse_Result)(nil),
 	}
-	file_dbos_v1_history_proto_msgTypes[16].OneofWrappers = []any{
+	file_dbos_v1_history_proto_msgTypes[18].OneofWrappers = []any{
 		(*ForkResponse_Progress)(nil),
 		(*ForkResponse_Result)(nil),
 	}
-	file_dbos_v1_history_proto_msgTypes[24].OneofWrappers = []any{
+	file_dbos_v1_history_proto_msgTypes[26].OneofWrappers = []any{
 		(*PlanRestoreResponse_Progress)(nil),
 		(*PlanRestoreResponse_Result)(nil),
 	}
-	file_dbos_v1_history_proto_msgTypes[26].OneofWrappers = []any{
+	file_dbos_v1_history_proto_msgTypes[28].OneofWrappers = []any{
 		(*RestoreResponse_Progress)(nil),
 		(*RestoreResponse_Result)(nil),
 	}
-	file_dbos_v1_history_proto_msgTypes[30].OneofWrappers = []any{
+	file_dbos_v1_history_proto_msgTypes[32].OneofWrappers = []any{
 		(*PlanUndoResponse_Progress)(nil),
 		(*PlanUndoResponse_Result)(nil),
 	}
-	file_dbos_v1_history_proto_msgTypes[32].OneofWrappers = []any{
+	file_dbos_v1_history_proto_msgTypes[34].OneofWrappers = []any{
 		(*UndoResponse_Progress)(nil),
 		(*UndoResponse_Result)(nil),
 	}
-	file_dbos_v1_history_proto_msgTypes[37].OneofWrappers = []any{
+	file_dbos_v1_history_proto_msgTypes[39].OneofWrappers = []any{
 		(*ReplayResponse_Progress)(nil),
 		(*ReplayResponse_Run)(nil),
 		(*ReplayResponse_Result)(nil),
@@ -3735,7 +3891,7 @@ func file_dbos_v1_history_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dbos_v1_history_proto_rawDesc), len(file_dbos_v1_history_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   41,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -35,6 +35,8 @@ const (
 const (
 	// HistoryServiceQueryProcedure is the fully-qualified name of the HistoryService's Query RPC.
 	HistoryServiceQueryProcedure = "/dbos.v1.HistoryService/Query"
+	// HistoryServiceDescribeProcedure is the fully-qualified name of the HistoryService's Describe RPC.
+	HistoryServiceDescribeProcedure = "/dbos.v1.HistoryService/Describe"
 	// HistoryServiceResolveProcedure is the fully-qualified name of the HistoryService's Resolve RPC.
 	HistoryServiceResolveProcedure = "/dbos.v1.HistoryService/Resolve"
 	// HistoryServiceStatusProcedure is the fully-qualified name of the HistoryService's Status RPC.
@@ -65,6 +67,9 @@ type HistoryServiceClient interface {
 	// rows: a header first, then batches of rows. What was committed before the
 	// call is seen.
 	Query(context.Context, *v1.HistoryServiceQueryRequest) (*connect.ServerStreamForClient[v1.HistoryServiceQueryResponse], error)
+	// Describe says what parameters a statement has, and what columns its result,
+	// without running it.
+	Describe(context.Context, *v1.DescribeRequest) (*v1.DescribeResponse, error)
 	// Resolve returns the state that a moment names.
 	Resolve(context.Context, *v1.ResolveRequest) (*v1.ResolveResponse, error)
 	// Status says what is kept of history, and how far behind it is. It answers
@@ -112,6 +117,13 @@ func NewHistoryServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			httpClient,
 			baseURL+HistoryServiceQueryProcedure,
 			connect.WithSchema(historyServiceMethods.ByName("Query")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		describe: connect.NewClient[v1.DescribeRequest, v1.DescribeResponse](
+			httpClient,
+			baseURL+HistoryServiceDescribeProcedure,
+			connect.WithSchema(historyServiceMethods.ByName("Describe")),
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
@@ -188,6 +200,7 @@ func NewHistoryServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 // historyServiceClient implements HistoryServiceClient.
 type historyServiceClient struct {
 	query       *connect.Client[v1.HistoryServiceQueryRequest, v1.HistoryServiceQueryResponse]
+	describe    *connect.Client[v1.DescribeRequest, v1.DescribeResponse]
 	resolve     *connect.Client[v1.ResolveRequest, v1.ResolveResponse]
 	status      *connect.Client[v1.HistoryServiceStatusRequest, v1.HistoryServiceStatusResponse]
 	seal        *connect.Client[v1.SealRequest, v1.SealResponse]
@@ -203,6 +216,15 @@ type historyServiceClient struct {
 // Query calls dbos.v1.HistoryService.Query.
 func (c *historyServiceClient) Query(ctx context.Context, req *v1.HistoryServiceQueryRequest) (*connect.ServerStreamForClient[v1.HistoryServiceQueryResponse], error) {
 	return c.query.CallServerStream(ctx, connect.NewRequest(req))
+}
+
+// Describe calls dbos.v1.HistoryService.Describe.
+func (c *historyServiceClient) Describe(ctx context.Context, req *v1.DescribeRequest) (*v1.DescribeResponse, error) {
+	response, err := c.describe.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
 }
 
 // Resolve calls dbos.v1.HistoryService.Resolve.
@@ -270,6 +292,9 @@ type HistoryServiceHandler interface {
 	// rows: a header first, then batches of rows. What was committed before the
 	// call is seen.
 	Query(context.Context, *v1.HistoryServiceQueryRequest, *connect.ServerStream[v1.HistoryServiceQueryResponse]) error
+	// Describe says what parameters a statement has, and what columns its result,
+	// without running it.
+	Describe(context.Context, *v1.DescribeRequest) (*v1.DescribeResponse, error)
 	// Resolve returns the state that a moment names.
 	Resolve(context.Context, *v1.ResolveRequest) (*v1.ResolveResponse, error)
 	// Status says what is kept of history, and how far behind it is. It answers
@@ -313,6 +338,13 @@ func NewHistoryServiceHandler(svc HistoryServiceHandler, opts ...connect.Handler
 		HistoryServiceQueryProcedure,
 		svc.Query,
 		connect.WithSchema(historyServiceMethods.ByName("Query")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	historyServiceDescribeHandler := connect.NewUnaryHandlerSimple(
+		HistoryServiceDescribeProcedure,
+		svc.Describe,
+		connect.WithSchema(historyServiceMethods.ByName("Describe")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
@@ -387,6 +419,8 @@ func NewHistoryServiceHandler(svc HistoryServiceHandler, opts ...connect.Handler
 		switch r.URL.Path {
 		case HistoryServiceQueryProcedure:
 			historyServiceQueryHandler.ServeHTTP(w, r)
+		case HistoryServiceDescribeProcedure:
+			historyServiceDescribeHandler.ServeHTTP(w, r)
 		case HistoryServiceResolveProcedure:
 			historyServiceResolveHandler.ServeHTTP(w, r)
 		case HistoryServiceStatusProcedure:
@@ -418,6 +452,10 @@ type UnimplementedHistoryServiceHandler struct{}
 
 func (UnimplementedHistoryServiceHandler) Query(context.Context, *v1.HistoryServiceQueryRequest, *connect.ServerStream[v1.HistoryServiceQueryResponse]) error {
 	return connect.NewError(connect.CodeUnimplemented, errors.New("dbos.v1.HistoryService.Query is not implemented"))
+}
+
+func (UnimplementedHistoryServiceHandler) Describe(context.Context, *v1.DescribeRequest) (*v1.DescribeResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("dbos.v1.HistoryService.Describe is not implemented"))
 }
 
 func (UnimplementedHistoryServiceHandler) Resolve(context.Context, *v1.ResolveRequest) (*v1.ResolveResponse, error) {
