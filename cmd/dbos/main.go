@@ -7,6 +7,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ type cli struct {
 	out, err io.Writer
 	now      func() time.Time
 	screen   screen
+	typed    *bufio.Reader // of in, once a person has been asked
 
 	// The global flags.
 	data    string

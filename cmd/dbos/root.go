@@ -8,7 +8,7 @@ import (
 )
 
 const rootHelp = `dbos shows and controls the durable runs of a data directory or of a PostgreSQL
-database. It talks to the program that owns the directory, or opens a directory
+database, asks about its past, and puts it back. It talks to the program that owns the directory, or opens a directory
 that nobody owns; a database it opens beside the programs that share it. It
 executes nothing itself.
 
@@ -18,7 +18,9 @@ permission does not allow it, 5 nobody answers or out of time, 130 interrupted.`
 const rootExamples = `  dbos ps                                    what runs now
   dbos show order-42                         one run, step by step
   dbos start checkout '{"item":"hat"}'       start a run
-  dbos sql 'select state, count(*) from sched_task group by 1'`
+  dbos sql 'select state, count(*) from sched_task group by 1'
+  dbos sql --at '16 minutes ago' 'select * from stock'
+  dbos restore --to '16 minutes ago' --dry-run`
 
 // usageTemplate is shorter than cobra's.
 const usageTemplate = `Usage:{{if .HasParent}}
@@ -67,7 +69,8 @@ func (c *cli) root() *cobra.Command {
 	flags.BoolVar(&c.noColor, "no-color", false, "print without color (also: NO_COLOR=1)")
 	root.AddCommand(
 		c.startCommand(), c.psCommand(), c.showCommand(), c.cancelCommand(), c.resumeCommand(),
-		c.sqlCommand(), c.statusCommand(), c.migrateCommand(), c.versionCommand(),
+		c.sqlCommand(), c.historyCommand(), c.forkCommand(), c.restoreCommand(), c.undoCommand(), c.replayCommand(),
+		c.statusCommand(), c.migrateCommand(), c.versionCommand(),
 	)
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
