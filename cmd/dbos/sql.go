@@ -11,26 +11,59 @@ import (
 	"github.com/dbos-go/dbos/client"
 )
 
-// sqlCommand runs a statement.
+// sqlOptions say who answers a statement, and about what moment.
+type sqlOptions struct {
+	at     string // a moment; empty is now
+	engine bool   // the database itself, in its own dialect
+	write  bool   // the statement may change tables
+}
+
+func (o sqlOptions) check() error {
+	switch {
+	case o.write && o.at != "":
+		return usageError("", "--write and --at exclude each other: nobody can write the past")
+	case o.engine && o.at != "":
+		return usageError("without --engine the question goes to the warehouse, which knows the past", "--engine and --at exclude each other")
+	}
+	return nil
+}
+
+// sqlCommand runs a statement, or a shell for them.
 func (c *cli) sqlCommand() *cobra.Command {
-	var write bool
+	var o sqlOptions
 	cmd := &cobra.Command{
-		Use:   "sql STATEMENT [ARGUMENT...]",
-		Short: "Run an SQL statement",
-		Long: `sql runs one statement on a snapshot of all tables, the system's and the
-application's, and prints its rows. STATEMENT - is read from standard input.
+		Use:   "sql [STATEMENT [ARGUMENT...]]",
+		Short: "Run an SQL statement, about now or about the past",
+		Long: `sql runs one statement over all tables, the system's and the application's, and
+prints its rows. STATEMENT - is read from standard input; without a STATEMENT, on
+a terminal, it is a shell.
+
+The dialect is DuckDB's. Tables are as they are now, with all that was committed
+before, or with --at as they were at a moment. history.TABLE has every version of
+every row, "TABLE_at"('MOMENT') the table at a moment, and prov.* who did what
+and why. With --engine the database answers, in its own dialect.
 
 ARGUMENTs are for $1, $2…: numbers, NULL, x'00ff' (bytes) and 'quoted text' are
 what they look like in SQL, anything else is text.
 
-With --write the statement is a transaction that may change the application's
-tables. Times in the tables are microseconds since 1970, in UTC.`,
+With --write the statement is a transaction of the engine's own dialect that may
+change the application's tables. Times in the tables are microseconds since 1970,
+in UTC.
+
+` + momentHelp,
 		Example: `  dbos sql 'select id, state from sched_task where name = $1' checkout
-  dbos sql "select at/1000000, procedure, principal from dbos_transaction order by lsn desc limit 5"
+  dbos sql --at '16 minutes ago' 'select * from stock'
+  dbos sql 'select procedure, principal, count(*) from prov.calls group by all'
   dbos sql --write 'update stock set n = n + $1 where item = $2' 10 hat
   dbos sql --json - < report.sql | jq -r .total`,
-		Args: c.arguments(1, -1),
+		Args: c.arguments(0, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
+			if len(args) == 0 {
+				return c.shell(cmd.Context(), o)
+			}
 			statement, err := c.argument(args[0])
 			if err != nil {
 				return err
@@ -39,25 +72,28 @@ tables. Times in the tables are microseconds since 1970, in UTC.`,
 			if err != nil {
 				return err
 			}
-			if write {
+			if o.write {
 				return c.exec(cmd.Context(), statement, values)
 			}
-			return c.query(cmd.Context(), statement, values)
+			return c.query(cmd.Context(), o, statement, values)
 		},
 	}
-	cmd.Flags().BoolVar(&write, "write", false, "let the statement change tables")
+	f := cmd.Flags()
+	f.StringVar(&o.at, "at", "", "ask about the `MOMENT`")
+	f.BoolVar(&o.engine, "engine", false, "ask the database itself, in its own dialect")
+	f.BoolVar(&o.write, "write", false, "let the statement change tables (in the engine's dialect)")
 	return cmd
 }
 
-func (c *cli) query(ctx context.Context, statement string, args []any) error {
-	s, err := c.connect(ctx)
+func (c *cli) query(ctx context.Context, o sqlOptions, statement string, args []any) error {
+	s, err := c.connectHistory(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	rows, err := s.Query(ctx, statement, args...)
+	rows, err := c.read(ctx, s, &o, statement, args)
 	if err != nil {
-		return explainWrite(err)
+		return err
 	}
 	defer rows.Close()
 	if err := c.printRows(rows); err != nil {
@@ -66,10 +102,52 @@ func (c *cli) query(ctx context.Context, statement string, args []any) error {
 	return rows.Err()
 }
 
+// read runs a statement that reads. Where there is no warehouse, questions
+// about now go to the engine: then it says so, once, and sets o.engine.
+func (c *cli) read(ctx context.Context, s *session, o *sqlOptions, statement string, args []any) (*client.Rows, error) {
+	if !o.engine {
+		rows, err := c.readHistory(ctx, s, o.at, statement, args)
+		if abi.KindOf(err) != abi.Unsupported {
+			return rows, explainWrite(err)
+		}
+		why := s.noWarehouse(ctx, err)
+		if why == nil || o.at != "" {
+			return nil, err
+		}
+		fmt.Fprintf(c.err, "note: %s\nnote: the engine answers, in its own dialect; there is no history.* and no prov.*\n", printable(sentence(why)))
+		o.engine = true
+	}
+	rows, err := s.Query(ctx, statement, args...)
+	return rows, explainWrite(err)
+}
+
+func (c *cli) readHistory(ctx context.Context, s *session, at, statement string, args []any) (*client.Rows, error) {
+	if newScreen(c.err, c.noColor).terminal {
+		t := c.track("asking")
+		defer t.end()
+	}
+	return s.QueryAt(ctx, at, statement, args...)
+}
+
+// noWarehouse returns why there is no warehouse, or nil if there is one. err
+// is what a question to it came back with.
+func (s *session) noWarehouse(ctx context.Context, err error) error {
+	st, statusErr := s.HistoryStatus(ctx)
+	switch {
+	case abi.KindOf(statusErr) == abi.Unsupported: // an older node
+		return err
+	case statusErr != nil || st.Available:
+		return nil
+	case st.Unavailable.GetMessage() != "":
+		return errors.New("there is no warehouse: " + st.Unavailable.Message)
+	}
+	return err
+}
+
 // explainWrite adds the hint that a person needs who did not mean to read.
 func explainWrite(err error) error {
 	e, ok := errors.AsType[*abi.Error](err)
-	if !ok || e.Kind != abi.Denied || e.Op != "dbms.view" {
+	if !ok || e.Kind != abi.Denied || e.Op != "dbms.view" && e.Op != "warehouse.query" {
 		return err
 	}
 	return abi.Errorf(e.Op, e.Kind, "statement", "it changes tables, and dbos sql only reads").
@@ -102,6 +180,7 @@ func (c *cli) exec(ctx context.Context, statement string, args []any) error {
 // returns some.
 type rowSource interface {
 	Columns() []string
+	Types() []string // nil if the engine types values, not columns
 	Next() bool
 	Values() []any
 	Err() error
@@ -116,6 +195,7 @@ type fixedRows struct {
 }
 
 func (r *fixedRows) Columns() []string { return r.result.Columns }
+func (r *fixedRows) Types() []string   { return nil }
 func (r *fixedRows) Values() []any     { return r.result.Rows[r.next-1] }
 func (r *fixedRows) Err() error        { return nil }
 func (r *fixedRows) Next() bool {

@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/big"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // layoutRows is how many rows decide about the widths of the columns. A longer
@@ -28,12 +30,13 @@ func (c *cli) printRows(rows rowSource) error {
 	}
 	n := 0
 	t := &table{columns: columns}
+	types := columnTypes(rows)
 	for rows.Next() {
 		n++
 		var cells []cell
 		for i, v := range rows.Values() {
-			cells = append(cells, valueCell(v))
-			columns[i].right = number(v) && (n == 1 || columns[i].right)
+			cells = append(cells, valueCell(v, types[i]))
+			columns[i].right = number(v, types[i]) && (n == 1 || columns[i].right)
 		}
 		t.add(cells...)
 		if len(t.rows) == layoutRows {
@@ -55,16 +58,31 @@ func (c *cli) printRows(rows rowSource) error {
 	return err
 }
 
-func number(v any) bool {
+// columnTypes returns a type for each column, "" where there is none.
+func columnTypes(rows rowSource) []string {
+	if types := rows.Types(); types != nil {
+		return types
+	}
+	return make([]string, len(rows.Columns()))
+}
+
+// number reports whether a value of a column is aligned as numbers are.
+func number(v any, columnType string) bool {
 	switch v.(type) {
-	case int64, float64, nil:
+	case int64, float64, *big.Int, nil:
 		return true
+	case string:
+		return decimal(columnType)
 	}
 	return false
 }
 
+// decimal reports whether the values of a type are numbers, written as text
+// because no number of Go's holds them.
+func decimal(columnType string) bool { return strings.HasPrefix(columnType, "DECIMAL") }
+
 // valueCell renders a value for people.
-func valueCell(v any) cell {
+func valueCell(v any, columnType string) cell {
 	switch v := v.(type) {
 	case nil:
 		return cell{"NULL", dim}
@@ -72,8 +90,24 @@ func valueCell(v any) cell {
 		return cell{"x'" + hex.EncodeToString(v) + "'", plain}
 	case float64:
 		return cell{realText(v), plain}
+	case time.Time:
+		return cell{timeText(v, columnType), plain}
 	}
 	return cell{fmt.Sprint(v), plain}
+}
+
+// timeText renders a time as its column's type has it. Only a type with a zone
+// is an instant, and shown in the local zone; the others are what they are.
+func timeText(t time.Time, columnType string) string {
+	switch {
+	case columnType == "DATE":
+		return t.Format(time.DateOnly)
+	case columnType == "TIME":
+		return t.Format("15:04:05.999999")
+	case strings.HasSuffix(columnType, "WITH TIME ZONE"):
+		return t.Local().Format("2006-01-02 15:04:05.999999 -07:00")
+	}
+	return t.Format("2006-01-02 15:04:05.999999999")
 }
 
 // realText renders a number so that it reads as one that is not an integer.
@@ -93,9 +127,9 @@ func realText(f float64) string {
 
 func (c *cli) printRowsJSON(rows rowSource) error {
 	w := bufio.NewWriter(c.out)
-	names := distinct(rows.Columns())
+	names, types := distinct(rows.Columns()), columnTypes(rows)
 	for rows.Next() {
-		line, err := rowJSON(names, rows.Values())
+		line, err := rowJSON(names, types, rows.Values())
 		if err != nil {
 			return err
 		}
@@ -134,9 +168,9 @@ func distinct(columns []string) []string {
 }
 
 // rowJSON returns a row as an object in the order of its columns, and a line
-// end. Integers and reals are numbers, of 64 bits; bytes are an object with
-// their base64 form.
-func rowJSON(names []string, values []any) ([]byte, error) {
+// end. Numbers are numbers, of as many digits as they have; bytes are an object
+// with their base64 form.
+func rowJSON(names, types []string, values []any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -145,7 +179,7 @@ func rowJSON(names []string, values []any) ([]byte, error) {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		for _, part := range []any{names[i], jsonValue(v)} {
+		for _, part := range []any{names[i], jsonValue(v, types[i])} {
 			if err := e.Encode(part); err != nil {
 				return nil, err
 			}
@@ -158,12 +192,26 @@ func rowJSON(names []string, values []any) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func jsonValue(v any) any {
+func jsonValue(v any, columnType string) any {
 	switch v := v.(type) {
 	case []byte:
 		return map[string]string{"base64": base64.StdEncoding.EncodeToString(v)}
 	case float64:
+		if math.IsNaN(v) {
+			return "NaN" // JSON has no such number
+		}
 		return json.RawMessage(realText(v))
+	case *big.Int:
+		return json.RawMessage(v.String())
+	case string:
+		if decimal(columnType) && json.Valid([]byte(v)) {
+			return json.RawMessage(v)
+		}
+	case time.Time:
+		if strings.HasSuffix(columnType, "WITH TIME ZONE") {
+			return v // RFC 3339
+		}
+		return timeText(v, columnType)
 	}
 	return v
 }
