@@ -192,14 +192,14 @@ func sameSet(left, right [][]dbms.Value) bool {
 }
 
 // merge returns what the rows are, after a commit that saw no difference, in
-// the repaired history: what its statements made of them there. What it changed otherwise
-// is not among them.
-func merge(c *commit, a, b *effect) []state {
-	var states []state
+// the actual history and in the repaired one: there, what its statements made of them. What
+// it changed in other ways is not among them.
+func merge(c *commit, a, b *effect, before func(rowID) *version) []merged {
 	recorded := make(map[rowID]row, len(c.changes))
 	for _, ch := range c.changes {
 		recorded[ch.id] = ch.after
 	}
+	var list []merged
 	done := map[rowID]bool{}
 	for _, touched := range [...]map[rowID]touch{a.touched, b.touched} {
 		for id, t := range touched {
@@ -207,21 +207,36 @@ func merge(c *commit, a, b *effect) []state {
 				continue
 			}
 			done[id] = true
+			actual, known := recorded[id]
+			v := before(id)
+			if !known && v == nil {
+				continue // made and removed again
+			}
+			if !known {
+				actual = v.actual
+			}
 			ta, inA := a.touched[id]
 			tb, inB := b.touched[id]
-			s := state{id: id, key: t.key}
-			switch actual, known := recorded[id]; {
-			case !inB:
-				// It exists in the actual history only, before and maybe after.
-			case !inA || !known:
-				s.row = tb.after
-			default:
-				s.row = mergeRow(actual, ta.after, tb.after)
+			m := merged{id: id, key: t.key, actual: actual}
+			switch {
+			case inA && inB && known:
+				m.repaired = mergeRow(actual, ta.after, tb.after)
+			case inB:
+				m.repaired = tb.after
+			default: // it was there in one of the states only
+				m.repaired = v.repairedOr(actual)
 			}
-			states = append(states, s)
+			list = append(list, m)
 		}
 	}
-	return states
+	return list
+}
+
+// A merged row is what it is and what it would be after a commit.
+type merged struct {
+	id               rowID
+	key              []dbms.Value
+	actual, repaired row
 }
 
 // mergeRow merges a row as it was recorded with what it became when the

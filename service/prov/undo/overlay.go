@@ -11,7 +11,7 @@ import (
 // rows that are not what they would be, as of every LSN that was walked.
 type overlay struct {
 	tables map[string]map[string]*entry // by table and rowID.key
-	log    []entry1                     // what was set, in the order of LSNs
+	log    []logged                     // what was set, in the order of LSNs
 }
 
 // An entry is one row.
@@ -21,7 +21,7 @@ type entry struct {
 	versions []version // ascending
 }
 
-type entry1 struct {
+type logged struct {
 	lsn dbms.LSN
 	e   *entry
 }
@@ -36,6 +36,14 @@ type version struct {
 
 // tainted reports whether the row differs.
 func (v *version) tainted() bool { return v != nil && !sameRow(v.actual, v.repaired) }
+
+// repairedOr is the repaired row, or r if nothing is known.
+func (v *version) repairedOr(r row) row {
+	if v == nil {
+		return r
+	}
+	return v.repaired
+}
 
 // latest is after every LSN.
 const latest = dbms.LSN(1<<63 - 1)
@@ -82,7 +90,7 @@ func (o *overlay) set(lsn dbms.LSN, id rowID, key []dbms.Value, actual, repaired
 		return
 	}
 	e.versions = append(e.versions, v)
-	o.log = append(o.log, entry1{lsn, e})
+	o.log = append(o.log, logged{lsn, e})
 }
 
 // rewind forgets everything after an LSN.

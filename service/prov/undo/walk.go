@@ -1,0 +1,434 @@
+package undo
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/dbos-go/dbos/abi"
+	"github.com/dbos-go/dbos/dbms"
+)
+
+// An executor runs commits' statements again and keeps nothing of it.
+type executor interface {
+	// run runs the statements of c, one after the other, on the state as of an
+	// LSN with some rows as they shall be instead.
+	run(ctx context.Context, at dbms.LSN, instead []state, c *commit) (*effect, error)
+}
+
+// A schema is what the tables' definitions say about statements and rows.
+type schema interface {
+	// reach returns the tables that a statement may read or change.
+	reach(s statement) []string
+	// parents returns the rows that a row refers to by foreign keys.
+	parents(table string, r row) []rowID
+}
+
+// A work is an execution, or a transaction outside of one, that matters.
+type work struct {
+	Link
+	from dbms.LSN // its commits after this one are taken back, if Undone
+}
+
+// A walk goes through the history after the seeds' beginning, commit by
+// commit, and keeps what would be different without them: it decides, and
+// does nothing. When it finds that more work must go, or that a row must stay, it goes
+// back to where that begins and decides again; work only ever joins, so it ends.
+type walk struct {
+	policy Policy
+	tape   *tape
+	x      executor
+	schema schema
+	// named says why a commit is a seed, or "".
+	named func(c *commit) string
+
+	pos   dbms.LSN // all commits up to here are decided
+	works map[string]*work
+	over  overlay
+	// pins are rows that stay as they are, and keep rows that must not vanish
+	// because pinned rows refer to them.
+	pins, keep map[rowID]bool
+	// accepted are commits that followed and stay, for whose sake no row can.
+	accepted map[dbms.LSN]bool
+	pinned   []Conflict // why rows are pinned
+
+	undecided map[dbms.LSN]Conflict
+	ran       map[dbms.LSN]bool // commits that ran again: innocent?
+	blind     map[dbms.LSN]bool // changed rows, and what they read is not known
+	probes    int               // left: how many more runs may go into finding causes
+}
+
+// maxProbes bounds the runs that only make a report more exact.
+const maxProbes = 5000
+
+func newWalk(policy Policy, t *tape, x executor, s schema, named func(*commit) string) *walk {
+	return &walk{policy: policy, tape: t, x: x, schema: s, named: named, works: map[string]*work{},
+		pins: map[rowID]bool{}, keep: map[rowID]bool{}, accepted: map[dbms.LSN]bool{},
+		undecided: map[dbms.LSN]Conflict{}, ran: map[dbms.LSN]bool{}, blind: map[dbms.LSN]bool{}, probes: maxProbes}
+}
+
+// advance decides all commits up to an LSN. progress may be nil.
+func (w *walk) advance(ctx context.Context, upto dbms.LSN, progress func(pos dbms.LSN)) error {
+	for {
+		c, err := w.tape.next(ctx, w.pos, upto)
+		if err != nil {
+			return err
+		}
+		if c == nil {
+			w.pos = max(w.pos, upto)
+			return nil
+		}
+		back, err := w.step(ctx, c)
+		if err != nil {
+			return err
+		}
+		if back != stay {
+			w.rewind(back)
+			continue
+		}
+		w.pos = c.lsn
+		if progress != nil {
+			progress(w.pos)
+		}
+	}
+}
+
+// stay is no LSN to go back to.
+const stay = dbms.LSN(-1)
+
+func (w *walk) rewind(to dbms.LSN) {
+	w.over.rewind(to)
+	for lsn := range w.undecided {
+		if lsn > to {
+			delete(w.undecided, lsn)
+		}
+	}
+	for lsn := range w.ran {
+		if lsn > to {
+			delete(w.ran, lsn)
+		}
+	}
+	for lsn := range w.blind {
+		if lsn > to {
+			delete(w.blind, lsn)
+		}
+	}
+	w.pos = min(w.pos, to)
+}
+
+// step decides one commit. It returns where to go back to, or stay.
+func (w *walk) step(ctx context.Context, c *commit) (dbms.LSN, error) {
+	u := w.works[c.work()]
+	if u == nil || !u.Undone {
+		if why := w.named(c); why != "" {
+			u = w.join(c, &work{Link: Link{Seed: true, Why: why}, from: c.lsn - 1})
+		}
+	}
+	if u != nil && u.Undone && c.lsn > u.from {
+		return w.takeBack(c, u), nil
+	}
+	f, err := w.examine(ctx, c)
+	if err != nil || f == nil {
+		return stay, err
+	}
+	return w.followed(ctx, c, f)
+}
+
+// join enters a commit's work among those that matter.
+func (w *walk) join(c *commit, u *work) *work {
+	u.Execution, u.Name, u.Principal, u.LSN, u.At = c.call.Execution, c.call.Procedure, c.call.Principal, c.lsn, c.at
+	u.Undone = u.Undone || u.Seed
+	w.works[c.work()] = u
+	return u
+}
+
+// takeBack notes that a commit's changes would not be there.
+func (w *walk) takeBack(c *commit, u *work) dbms.LSN {
+	if u.LSN == 0 { // it was known before its first commit came
+		u.Name, u.Principal, u.LSN, u.At = c.call.Procedure, c.call.Principal, c.lsn, c.at
+	}
+	for _, run := range c.started {
+		if started := w.works[run]; started == nil || !started.Undone {
+			w.works[run] = &work{Link: Link{Execution: run, Seed: u.Seed, Undone: true, Follows: c.work(), Why: "started by " + name(c)}}
+		}
+	}
+	for _, ch := range c.changes {
+		if back := w.set(c.lsn, merged{ch.id, ch.key, ch.after, w.over.get(ch.id, latest).orBefore(ch)}, u); back != stay {
+			return back
+		}
+	}
+	return stay
+}
+
+// orBefore is what the row would be if the change were not made.
+func (v *version) orBefore(ch change) row {
+	if v.tainted() {
+		return v.repaired
+	}
+	return ch.before
+}
+
+// set notes what a row is and would be. If the row must stay, it returns
+// where to go back to.
+func (w *walk) set(lsn dbms.LSN, m merged, origin *work) dbms.LSN {
+	if w.pins[m.id] {
+		return stay
+	}
+	if m.repaired == nil && m.actual != nil && w.keep[m.id] {
+		return w.pin(m.id, m.key, m.actual, lsn, Conflict{Problem: "a row that stays refers to it, so it stays"})
+	}
+	w.over.set(lsn, m.id, m.key, m.actual, m.repaired, origin)
+	return stay
+}
+
+// A finding is that a commit followed from the seeds.
+type finding struct {
+	why string
+	// rows are those that it depended on, as of an LSN, and from the work that it
+	// followed from, if that is not the rows' origin.
+	rows []*entry
+	at   dbms.LSN
+	from string
+}
+
+// examine finds out whether a commit followed from what is taken back. If it
+// did not, it notes what the commit makes of the repaired rows, and returns nil.
+func (w *walk) examine(ctx context.Context, c *commit) (*finding, error) {
+	if !w.accepted[c.lsn] {
+		for _, run := range c.outcomes {
+			if u := w.works[run]; u != nil && u.Undone {
+				return &finding{why: "it read the outcome of run " + run, from: run}, nil
+			}
+		}
+	}
+	if len(c.changes) > 0 && !c.recorded {
+		w.blind[c.lsn] = true
+	}
+	if tables := w.tables(c); len(tables) > 0 {
+		if entries := w.over.differs(c.snapshot, tables); len(entries) > 0 {
+			switch {
+			case c.cut != "":
+				w.undecided[c.lsn] = conflictOf(c, "what it read is not known ("+c.cut+"); it stays unless it changed the same rows")
+			default:
+				done, f, err := w.repeat(ctx, c, entries)
+				if done || f != nil || err != nil {
+					return f, err
+				}
+			}
+		}
+	}
+	return w.opaque(c, nil), nil
+}
+
+// tables are the tables with repaired rows that a commit's statements reach.
+func (w *walk) tables(c *commit) []string {
+	var tables []string
+	seen := map[string]bool{}
+	for _, s := range c.statements {
+		for _, t := range w.schema.reach(s) {
+			if !seen[t] && len(w.over.tables[t]) > 0 {
+				tables = append(tables, t)
+			}
+			seen[t] = true
+		}
+	}
+	return tables
+}
+
+// repeat runs a commit's statements on what they saw and on what they would
+// have seen. It is done unless that shows nothing.
+func (w *walk) repeat(ctx context.Context, c *commit, entries []*entry) (done bool, _ *finding, _ error) {
+	a, err := w.x.run(ctx, c.snapshot, nil, c)
+	if err != nil {
+		return false, nil, err
+	}
+	if problem := unrepeatable(c, a); problem != "" {
+		w.undecided[c.lsn] = conflictOf(c, problem+"; it stays unless it changed the same rows")
+		return false, nil, nil
+	}
+	b, err := w.x.run(ctx, c.snapshot, repaired(entries, c.snapshot), c)
+	if err != nil {
+		return false, nil, err
+	}
+	s := sight{c: c, a: a, b: b, before: func(id rowID) *version { return w.over.get(id, c.snapshot) }}
+	why := s.difference()
+	if why != "" {
+		// Once more: the clock or chance may have made the difference.
+		if s.again, err = w.x.run(ctx, c.snapshot, nil, c); err != nil {
+			return false, nil, err
+		}
+		why = s.difference()
+	}
+	if why != "" {
+		w.ran[c.lsn] = false
+		f, err := w.causes(ctx, s, entries, why)
+		return true, f, err
+	}
+	if f := w.opaque(c, a.touched); f != nil {
+		return true, f, nil
+	}
+	w.ran[c.lsn] = true
+	origin := entries[0].as(c.snapshot).origin
+	for _, m := range merge(c, a, b, s.before) {
+		from := origin
+		if v := w.over.get(m.id, latest); v.tainted() {
+			from = v.origin
+		}
+		if back := w.set(c.lsn, m, from); back != stay {
+			return true, &finding{why: pinnedAgain, at: back}, nil
+		}
+	}
+	return true, nil, nil
+}
+
+// pinnedAgain is no reason but the sign that a row was pinned: go back.
+const pinnedAgain = "\x00"
+
+// opaque looks at what a commit changed other than by the statements that were
+// repeated: whether it changed a row that is repaired, or refers to one that would
+// not be there.
+func (w *walk) opaque(c *commit, repeated map[rowID]touch) *finding {
+	for _, ch := range c.changes {
+		if _, ok := repeated[ch.id]; ok || w.pins[ch.id] {
+			continue
+		}
+		if v := w.over.get(ch.id, latest); v.tainted() {
+			if c.repairs() {
+				w.over.set(c.lsn, ch.id, ch.key, ch.after, w.asOnce(ch), v.origin)
+				continue
+			}
+			return &finding{why: fmt.Sprintf("it changed row %s of %s", shown(ch.key), ch.id.table),
+				rows: []*entry{w.over.tables[ch.id.table][ch.id.key]}, at: latest}
+		}
+		if ch.after == nil {
+			continue
+		}
+		for _, id := range w.schema.parents(ch.id.table, ch.after) {
+			if v := w.over.get(id, latest); v.tainted() && v.repaired == nil {
+				e := w.over.tables[id.table][id.key]
+				return &finding{why: fmt.Sprintf("its row %s of %s refers to row %s of %s", shown(ch.key), ch.id.table, shown(e.key), id.table),
+					rows: []*entry{e}, at: latest}
+			}
+		}
+	}
+	return nil
+}
+
+// repairs reports whether a commit is an earlier undo or restore: whoever made
+// it decided about the rows already.
+func (c *commit) repairs() bool {
+	return len(c.statements) == 0 && (c.call.Procedure == Procedure || c.call.Procedure == "prov.restore")
+}
+
+// asOnce is what a row would be that a repair has put back: if it is what it
+// once was, then what it would have been at that time.
+func (w *walk) asOnce(ch change) row {
+	versions := w.over.tables[ch.id.table][ch.id.key].versions
+	for i := len(versions) - 1; i >= 0; i-- {
+		if sameRow(versions[i].actual, ch.after) {
+			return versions[i].repaired
+		}
+	}
+	return ch.after
+}
+
+// followed decides what becomes of a commit that followed.
+func (w *walk) followed(ctx context.Context, c *commit, f *finding) (dbms.LSN, error) {
+	if f.why == pinnedAgain {
+		return f.at, nil
+	}
+	u := w.works[c.work()]
+	if u == nil {
+		u = w.join(c, &work{Link: Link{Why: f.why, Follows: f.from}})
+		if f.from == "" && len(f.rows) > 0 {
+			if origin := f.rows[0].as(f.at).origin; origin != nil {
+				u.Follows = origin.key()
+			}
+		}
+	}
+	if w.policy != OnlyUntouched {
+		u.Undone, u.from = true, 0
+		first, err := w.first(ctx, c)
+		u.LSN = min(u.LSN, first)
+		return first - 1, err
+	}
+	if len(f.rows) == 0 {
+		w.accepted[c.lsn] = true
+		w.pinned = append(w.pinned, conflictOf(c, f.why+", and stays"))
+		return c.lsn - 1, nil
+	}
+	back := c.lsn - 1
+	for _, e := range f.rows {
+		problem := fmt.Sprintf("%s depends on it: %s", name(c), f.why)
+		back = min(back, w.pin(e.id, e.key, e.as(f.at).actual, c.lsn, Conflict{Execution: c.call.Execution, LSN: c.lsn, Problem: problem}))
+	}
+	return back, nil
+}
+
+// pin lets a row stay as it is, and those that it refers to. It returns where
+// to go back to.
+func (w *walk) pin(id rowID, key []dbms.Value, actual row, at dbms.LSN, why Conflict) dbms.LSN {
+	w.pins[id] = true
+	why.Table, why.Key = id.table, shown(key)
+	w.pinned = append(w.pinned, why)
+	back := at - 1
+	e := w.over.tables[id.table][id.key]
+	if e != nil {
+		back = min(back, e.versions[0].lsn-1)
+	}
+	rows := []row{actual}
+	if e != nil {
+		for _, v := range e.versions {
+			rows = append(rows, v.actual)
+		}
+	}
+	for _, r := range rows {
+		if r == nil {
+			continue
+		}
+		for _, parent := range w.schema.parents(id.table, r) {
+			w.keep[parent] = true
+			if p := w.over.tables[parent.table][parent.key]; p != nil { // it may be gone already
+				back = min(back, p.versions[0].lsn-1)
+			}
+		}
+	}
+	return back
+}
+
+// first is the LSN of the first commit of a commit's work.
+func (w *walk) first(ctx context.Context, c *commit) (dbms.LSN, error) {
+	if c.call.Execution == "" {
+		return c.lsn, nil
+	}
+	first, err := w.tape.h.first(ctx, c.call.Execution)
+	if err != nil || first == 0 {
+		return c.lsn, err
+	}
+	return min(first, c.lsn), nil
+}
+
+// key is how others refer to the work.
+func (u *work) key() string {
+	if u.Execution != "" {
+		return u.Execution
+	}
+	return fmt.Sprintf("LSN %d", u.LSN)
+}
+
+// name names a commit's work for people.
+func name(c *commit) string {
+	if c.call.Execution != "" {
+		return "run " + c.call.Execution
+	}
+	return fmt.Sprintf("%s (LSN %d)", c.call.Procedure, c.lsn)
+}
+
+func conflictOf(c *commit, problem string) Conflict {
+	return Conflict{Execution: c.call.Execution, LSN: c.lsn, Problem: strings.TrimSpace(problem)}
+}
+
+// errLost says that the history contradicts itself.
+func errLost(what string) error {
+	return abi.Errorf("prov.undo", abi.Corrupt, "history", "%s", what)
+}
