@@ -111,7 +111,7 @@ func checkVacant(given, abs string) error {
 }
 
 func (c *cli) printFork(r *dbosv1.ForkReport, name string) error {
-	d := &document{out: c.out, screen: c.screen}
+	d := c.document()
 	t := &table{columns: []column{{title: "TABLE", least: 8}, {title: "ROWS", right: true}, {title: "CHECKSUM"}}}
 	rows := int64(0)
 	for _, f := range r.Tables {

@@ -126,7 +126,7 @@ func (c *cli) printHistory(st *dbosv1.HistoryServiceStatusResponse) error {
 		return c.printJSON(historyOf(st))
 	}
 	if !st.Available {
-		d := &document{out: c.out, screen: c.screen}
+		d := c.document()
 		d.line("%s", c.screen.paint("no warehouse: "+printable(st.Unavailable.GetMessage()), yellow))
 		if hint := st.Unavailable.GetHint(); hint != "" {
 			d.line("%s", printable(hint))
@@ -149,7 +149,7 @@ func historyFields(st *dbosv1.HistoryServiceStatusResponse, now time.Time) []fie
 		fields = append(fields, field{"gap", "from " + momentText(g.After, now) + " to " + momentText(g.Until, now), yellow})
 	}
 	return append(fields,
-		field{"kept", retentionText(seconds(st.RetentionSeconds), st.RetentionSeconds), plain},
+		field{"kept", retentionText(seconds(st.RetentionSeconds)), plain},
 		field{"directory", st.Directory, plain},
 		field{"size", sizeText(st), plain},
 		field{"holds", count(int(st.Rows), "row") + " of " + count(int(st.Tables), "table") + ", with their old versions", plain},
@@ -161,12 +161,15 @@ func behindText(st *dbosv1.HistoryServiceStatusResponse) string {
 	if st.Behind == 0 {
 		return "nothing: it has every commit"
 	}
-	return fmt.Sprintf("%s, the oldest for %s; a question waits for them", plural(int(st.Behind), "1 number of commits and changes", "%d numbers of commits and changes"), took(seconds(st.LagSeconds)))
+	return fmt.Sprintf("%s, the oldest for %s; a question waits until they are in", count(int(st.Behind), "LSN"), took(seconds(st.LagSeconds)))
 }
 
-func retentionText(d time.Duration, s float64) string {
-	if s < 0 {
+func retentionText(d time.Duration) string {
+	switch day := 24 * time.Hour; {
+	case d < 0:
 		return "for ever"
+	case d >= day && d%day == 0:
+		return "for " + count(int(d/day), "day") + "; what is there now is always kept"
 	}
 	return "for " + took(d) + "; what is there now is always kept"
 }

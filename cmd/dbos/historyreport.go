@@ -28,13 +28,28 @@ func momentText(m *dbosv1.Moment, now time.Time) string {
 	return fmt.Sprintf("%s, %s (%s)", clock(t), ago(t, now), lsn)
 }
 
+// shortClock renders a moment of the past in local time, without what goes
+// without saying in a table.
+func shortClock(t, now time.Time) string {
+	t, now = t.Local(), now.Local()
+	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
+		return t.Format("15:04:05.000")
+	}
+	return t.Format("2006-01-02 15:04:05")
+}
+
 // A document is a report that is printed piece by piece; the first failure to
 // write is kept.
 type document struct {
 	out    io.Writer
 	screen screen
+	now    time.Time
 	err    error
 	begun  bool
+}
+
+func (c *cli) document() *document {
+	return &document{out: c.out, screen: c.screen, now: c.now()}
 }
 
 // line prints a line of text.
@@ -163,7 +178,7 @@ func (d *document) external(steps []*dbosv1.ExternalStep) {
 		if s.Failure != nil {
 			outcome = cell{failureText(s.Failure), red}
 		}
-		t.add(cell{s.Run, bold}, cell{strconv.Itoa(int(s.Seq)), dim}, cell{s.Name, plain}, cell{clock(s.At.AsTime()), plain}, outcome)
+		t.add(cell{s.Run, bold}, cell{strconv.Itoa(int(s.Seq)), dim}, cell{s.Name, plain}, cell{shortClock(s.At.AsTime(), d.now), plain}, outcome)
 	}
 	d.table(t, false)
 }

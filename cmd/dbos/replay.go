@@ -117,7 +117,7 @@ func (c *cli) replay(ctx context.Context, req *dbosv1.ReplayRequest) error {
 		return noProgram(s)
 	}
 	t := c.track("replaying")
-	v := &replayView{cli: c, d: &document{out: c.out, screen: c.screen}, named: len(req.Runs) > 0, clear: t.clear}
+	v := &replayView{cli: c, d: c.document(), named: len(req.Runs) > 0, clear: t.clear}
 	report, err := s.Replay(ctx, req, t.show, v.add)
 	t.end()
 	if err == nil {

@@ -153,7 +153,7 @@ func (c *cli) restoreNow(ctx context.Context, s *session, target *dbosv1.Restore
 
 // printRestorePlan says what will happen, before it does.
 func (c *cli) printRestorePlan(p *dbosv1.RestorePlan, target *dbosv1.RestoreTarget) error {
-	d := &document{out: c.out, screen: c.screen}
+	d := c.document()
 	d.fields(
 		field{"back to", momentText(p.To, c.now()), bold},
 		field{"from", momentText(p.From, c.now()), plain},
@@ -232,8 +232,8 @@ func shellWord(word string) string {
 
 // printUndone ends a report after which nothing was changed.
 func (c *cli) printUndone(command string, useful bool) error {
-	d := &document{out: c.out, screen: c.screen, begun: true}
-	d.gap()
+	d := c.document()
+	d.line("")
 	d.line("Nothing was changed.")
 	if useful {
 		d.line("To do it: %s", c.screen.paint(printable(command), bold))
@@ -243,7 +243,7 @@ func (c *cli) printUndone(command string, useful bool) error {
 
 // printRestored says what has happened, and what to do next.
 func (c *cli) printRestored(p *dbosv1.RestorePlan, target *dbosv1.RestoreTarget) error {
-	d := &document{out: c.out, screen: c.screen}
+	d := c.document()
 	rows, tables := effects(p.Tables)
 	if p.Lsn == 0 {
 		d.line("Nothing differed from %s; nothing was changed.", momentText(p.To, c.now()))

@@ -321,7 +321,7 @@ func undoText(t *dbosv1.UndoTarget) string {
 
 // printUndoPlan says what will happen, before it does.
 func (c *cli) printUndoPlan(p *dbosv1.UndoPlan) error {
-	d := &document{out: c.out, screen: c.screen}
+	d := c.document()
 	d.line("%s", c.screen.paint(chainText(p), bold))
 	c.undoBody(d, p)
 	return d.err
@@ -344,7 +344,7 @@ func chainText(p *dbosv1.UndoPlan) string {
 func (c *cli) undoBody(d *document, p *dbosv1.UndoPlan) {
 	if len(p.Chain) > 0 {
 		d.gap()
-		d.table(chainTable(p.Chain), false)
+		d.table(chainTable(p.Chain, d.now), false)
 	}
 	d.gap()
 	if rows, _ := effects(p.Tables); rows == 0 {
@@ -364,7 +364,7 @@ func (c *cli) undoBody(d *document, p *dbosv1.UndoPlan) {
 	d.warnings(p.Warnings)
 }
 
-func chainTable(chain []*dbosv1.UndoLink) *table {
+func chainTable(chain []*dbosv1.UndoLink, now time.Time) *table {
 	t := &table{columns: []column{
 		{title: "WORK", least: 12}, {title: "NAME", least: 8}, {title: "BY", least: 6}, {title: "AT"}, {title: "UNDONE"}, {title: "WHY", least: 12},
 	}}
@@ -380,7 +380,7 @@ func chainTable(chain []*dbosv1.UndoLink) *table {
 		if why == "" && l.Follows != "" {
 			why = "followed from " + l.Follows
 		}
-		t.add(cell{work, bold}, cell{l.Name, plain}, cell{l.Principal, plain}, cell{clock(l.At.AsTime()), plain}, state, cell{why, plain})
+		t.add(cell{work, bold}, cell{l.Name, plain}, cell{l.Principal, plain}, cell{shortClock(l.At.AsTime(), now), plain}, state, cell{why, plain})
 	}
 	return t
 }
@@ -401,7 +401,7 @@ func conflictTable(conflicts []*dbosv1.UndoConflict) *table {
 
 // printDone says what an undo has done, and what to do next.
 func (c *cli) printDone(p *dbosv1.UndoPlan) error {
-	d := &document{out: c.out, screen: c.screen}
+	d := c.document()
 	if p.Lsn == 0 {
 		d.line("%s", chainText(p))
 		c.undoBody(d, p)
