@@ -60,7 +60,7 @@ func (s *historyService) Seal(ctx context.Context, _ *dbosv1.SealRequest, stream
 }
 
 func (s *historyService) Rebuild(ctx context.Context, _ *dbosv1.RebuildRequest, stream *connect.ServerStream[dbosv1.RebuildResponse]) error {
-	r := report(stream, func(p *dbosv1.Progress) *dbosv1.RebuildResponse {
+	r := report(stream.Send, func(p *dbosv1.Progress) *dbosv1.RebuildResponse {
 		return &dbosv1.RebuildResponse{Part: &dbosv1.RebuildResponse_Progress{Progress: p}}
 	})
 	err := s.sys.History().Rebuild(ctx, r.progress)
@@ -81,7 +81,7 @@ func (s *historyService) Fork(ctx context.Context, req *dbosv1.ForkRequest, stre
 			return missing("server.fork", name)
 		}
 	}
-	r := report(stream, func(p *dbosv1.Progress) *dbosv1.ForkResponse {
+	r := report(stream.Send, func(p *dbosv1.Progress) *dbosv1.ForkResponse {
 		return &dbosv1.ForkResponse{Part: &dbosv1.ForkResponse_Progress{Progress: p}}
 	})
 	made, err := s.sys.History().Fork(ctx, req.At, req.Target, r.progress)
@@ -102,7 +102,7 @@ func (s *historyService) Replay(ctx context.Context, req *dbosv1.ReplayRequest, 
 	if req.Limit < 0 {
 		return abi.Errorf("server.replay", abi.Invalid, "argument limit", "%d is negative", req.Limit)
 	}
-	r := report(stream, func(p *dbosv1.Progress) *dbosv1.ReplayResponse {
+	r := report(stream.Send, func(p *dbosv1.Progress) *dbosv1.ReplayResponse {
 		return &dbosv1.ReplayResponse{Part: &dbosv1.ReplayResponse_Progress{Progress: p}}
 	})
 	// A client who has gone ends the replay by its context.
@@ -126,18 +126,18 @@ const progressPause = 100 * time.Millisecond
 // what works may hold locks, and the client may have stopped reading. The
 // latest progress wins.
 type reporter[M any] struct {
-	stream *connect.ServerStream[M]
-	wrap   func(*dbosv1.Progress) *M
-	latest chan *dbosv1.Progress
-	stop   chan struct{}
-	ended  chan struct{}
-	mu     sync.Mutex // of sending
+	sending func(*M) error
+	wrap    func(*dbosv1.Progress) *M
+	latest  chan *dbosv1.Progress
+	stop    chan struct{}
+	ended   chan struct{}
+	mu      sync.Mutex // of sending
 }
 
 // report begins to send what progress is told. end must be called before
 // anything else is sent.
-func report[M any](stream *connect.ServerStream[M], wrap func(*dbosv1.Progress) *M) *reporter[M] {
-	r := &reporter[M]{stream: stream, wrap: wrap,
+func report[M any](send func(*M) error, wrap func(*dbosv1.Progress) *M) *reporter[M] {
+	r := &reporter[M]{sending: send, wrap: wrap,
 		latest: make(chan *dbosv1.Progress, 1), stop: make(chan struct{}), ended: make(chan struct{})}
 	go r.run()
 	return r
@@ -169,7 +169,7 @@ func (r *reporter[M]) run() {
 func (r *reporter[M]) send(m *M) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.stream.Send(m) == nil
+	return r.sending(m) == nil
 }
 
 // progress notes how far the call is. It never waits.

@@ -15,7 +15,7 @@ func (s *historyService) PlanRestore(ctx context.Context, req *dbosv1.PlanRestor
 	if err != nil {
 		return err
 	}
-	r := report(stream, func(p *dbosv1.Progress) *dbosv1.PlanRestoreResponse {
+	r := report(stream.Send, func(p *dbosv1.Progress) *dbosv1.PlanRestoreResponse {
 		return &dbosv1.PlanRestoreResponse{Part: &dbosv1.PlanRestoreResponse_Progress{Progress: p}}
 	})
 	o.Progress = r.progress
@@ -35,7 +35,7 @@ func (s *historyService) Restore(ctx context.Context, req *dbosv1.RestoreRequest
 	if err != nil {
 		return err
 	}
-	r := report(stream, func(p *dbosv1.Progress) *dbosv1.RestoreResponse {
+	r := report(stream.Send, func(p *dbosv1.Progress) *dbosv1.RestoreResponse {
 		return &dbosv1.RestoreResponse{Part: &dbosv1.RestoreResponse_Progress{Progress: p}}
 	})
 	o.Progress = r.progress
@@ -62,7 +62,7 @@ func (s *historyService) PlanUndo(ctx context.Context, req *dbosv1.PlanUndoReque
 	if err != nil {
 		return err
 	}
-	r := report(stream, func(p *dbosv1.Progress) *dbosv1.PlanUndoResponse {
+	r := report(stream.Send, func(p *dbosv1.Progress) *dbosv1.PlanUndoResponse {
 		return &dbosv1.PlanUndoResponse{Part: &dbosv1.PlanUndoResponse_Progress{Progress: p}}
 	})
 	o.Progress = r.progress
@@ -82,7 +82,7 @@ func (s *historyService) Undo(ctx context.Context, req *dbosv1.UndoRequest, stre
 	if err != nil {
 		return err
 	}
-	r := report(stream, func(p *dbosv1.Progress) *dbosv1.UndoResponse {
+	r := report(stream.Send, func(p *dbosv1.Progress) *dbosv1.UndoResponse {
 		return &dbosv1.UndoResponse{Part: &dbosv1.UndoResponse_Progress{Progress: p}}
 	})
 	o.Progress = r.progress
