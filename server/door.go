@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -13,7 +14,8 @@ import (
 	"github.com/dbos-go/dbos/abi"
 )
 
-// A Door serves one system on its data directory's Unix socket.
+// A Door serves one system on a Unix socket in its data directory, or in its
+// warehouse's.
 type Door struct {
 	socket *socket
 	http   *http.Server
@@ -26,21 +28,18 @@ type Door struct {
 }
 
 // Serve opens the door of sys: from its return on, processes of this user can
-// call the services through the socket dbos.sock in the data directory.
-// Close the door before the system. One door a system is enough; a second one
-// takes the first one's place.
+// call the services through the socket dbos.sock in the data directory. A
+// database behind a network has no such directory: the socket is then in that
+// of the warehouse, so that this machine's commands reach the process that
+// holds it. Close the door before the system. One door a system is enough; a
+// second one takes the first one's place.
 func Serve(sys *dbos.System, opts ...Option) (*Door, error) {
 	c := newConfig(opts)
-	status, err := sys.Status(context.Background())
+	dir, err := doorPlace(context.Background(), sys)
 	if err != nil {
 		return nil, err
 	}
-	if !filepath.IsAbs(status.Location) {
-		return nil, abi.Errorf("server.serve", abi.Unsupported, "database "+status.Location,
-			"it is not in a directory of this machine, so it has no place for a socket").
-			WithHint("mount server.Handler in an HTTP server of your own")
-	}
-	s, err := listen(status.Location)
+	s, err := listen(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -62,6 +61,24 @@ func Serve(sys *dbos.System, opts ...Option) (*Door, error) {
 		}
 	}()
 	return d, nil
+}
+
+// doorPlace returns the directory for the socket.
+func doorPlace(ctx context.Context, sys *dbos.System) (string, error) {
+	status, err := sys.Status(ctx)
+	if err != nil || filepath.IsAbs(status.Location) {
+		return status.Location, err
+	}
+	history, err := sys.History().Status(ctx)
+	if err != nil || !filepath.IsAbs(history.Dir) {
+		return "", abi.Errorf("server.serve", abi.Unsupported, "database "+status.Location,
+			"neither it nor a warehouse is in a directory of this machine, so there is no place for a socket").
+			WithHint("mount server.Handler in an HTTP server of your own")
+	}
+	if err := os.MkdirAll(history.Dir, 0o700); err != nil {
+		return "", socketError(history.Dir, err)
+	}
+	return history.Dir, nil
 }
 
 // protocols are HTTP/1.1, for curl, and HTTP/2 without TLS, for Connect and

@@ -10,7 +10,7 @@ import (
 	"github.com/dbos-go/dbos/abi"
 )
 
-// SocketName is the name of the door's Unix socket in the data directory.
+// SocketName is the name of the door's Unix socket in its directory.
 const SocketName = "dbos.sock"
 
 // A socket is a listening Unix socket in a data directory.
@@ -94,6 +94,6 @@ func (s *socket) unpublish() error {
 }
 
 func socketError(dir string, err error) error {
-	return abi.Errorf("server.listen", abi.Unavailable, "socket of data directory "+dir, "%w", err).
+	return abi.Errorf("server.listen", abi.Unavailable, "socket in directory "+dir, "%w", err).
 		WithHint("the door needs a directory that this user can write, on a file system with Unix sockets")
 }

@@ -198,9 +198,24 @@ func bytesText(n int64) string {
 	return fmt.Sprintf("%d GiB", n>>30)
 }
 
-// connectHistory reaches the node that keeps the history.
+// connectHistory reaches the node that keeps the history: of a database that
+// programs share, the one on this machine that holds the warehouse and answers
+// at its door, if there is one.
 func (c *cli) connectHistory(ctx context.Context) (*session, error) {
-	return c.connect(ctx)
+	s, err := c.connect(ctx)
+	if err != nil || !s.shared {
+		return s, err
+	}
+	st, err := s.HistoryStatus(ctx)
+	if err != nil || st.Directory == "" {
+		return s, nil
+	}
+	node, err := knockAt(ctx, st.Directory)
+	if err != nil {
+		return s, nil // nobody holds it
+	}
+	node.shared = true
+	return node, s.close()
 }
 
 // lastLSN is the database's last commit, or 0 if that cannot be told.
