@@ -30,10 +30,13 @@ type tracker struct {
 // track begins to show what is done. It has to be ended before anything else
 // is printed.
 func (c *cli) track(what string) *tracker {
-	t := &tracker{cli: c, screen: newScreen(c.err, c.noColor), what: what, began: time.Now(),
-		stop: make(chan struct{}), ended: make(chan struct{})}
+	t := newTracker(c, newScreen(c.err, c.noColor), what)
 	go t.run()
 	return t
+}
+
+func newTracker(c *cli, s screen, what string) *tracker {
+	return &tracker{cli: c, screen: s, what: what, began: time.Now(), stop: make(chan struct{}), ended: make(chan struct{})}
 }
 
 func (t *tracker) run() {
