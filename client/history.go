@@ -46,6 +46,13 @@ func (c *Client) QueryAt(ctx context.Context, at, sql string, args ...any) (*Row
 	return r, nil
 }
 
+// DescribeAt says what parameters a statement has and what columns its result,
+// without running it: see QueryAt.
+func (c *Client) DescribeAt(ctx context.Context, at, sql string) (*dbosv1.DescribeResponse, error) {
+	res, err := c.history.Describe(ctx, &dbosv1.DescribeRequest{Sql: sql, At: at})
+	return res, rebuild(dbosv1connect.HistoryServiceDescribeProcedure, err)
+}
+
 // Resolve returns the state that a moment names: "16 minutes ago", "LSN 1234",
 // "run:order-42". The errors of moments name the bounds.
 func (c *Client) Resolve(ctx context.Context, at string) (*dbosv1.Moment, error) {
