@@ -16,6 +16,8 @@ type clientConn struct {
 	// ended then.
 	first  []byte
 	failed error
+	// broken says that a message was cut off: nothing may follow it.
+	broken error
 }
 
 // aLongTimeAgo ends a read that is under way.
@@ -34,10 +36,15 @@ func (c *clientConn) Read(p []byte) (int, error) {
 }
 
 func (c *clientConn) Write(p []byte) (int, error) {
+	if c.broken != nil {
+		return 0, c.broken
+	}
 	if err := c.Conn.SetWriteDeadline(time.Now().Add(c.write)); err != nil {
 		return 0, err
 	}
-	return c.Conn.Write(p)
+	n, err := c.Conn.Write(p)
+	c.broken = err
+	return n, err
 }
 
 // watch calls gone if the client hangs up before stop is called. Nothing may

@@ -2,7 +2,7 @@ package pgwire
 
 import (
 	"context"
-		"crypto/subtle"
+	"crypto/subtle"
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"

@@ -34,7 +34,7 @@ type session struct {
 	database string
 
 	settings   settings
-	block      block // the transaction block
+	block      block
 	statements map[string]*prepared
 	portals    map[string]*portal
 	cursors    map[string]*portal
@@ -60,7 +60,7 @@ var (
 func (e *Endpoint) serve(conn net.Conn) {
 	defer conn.Close()
 	s := &session{
-		endpoint: e, source: e.source, ctx: e.ending, settings: newSettings(e.config),
+		endpoint: e, source: e.source, ctx: e.ending, settings: newSettings(e.config), block: block{state: idle},
 		conn:       &clientConn{Conn: conn, write: e.config.write},
 		statements: map[string]*prepared{}, portals: map[string]*portal{}, cursors: map[string]*portal{},
 	}
@@ -78,13 +78,21 @@ func (e *Endpoint) serve(conn net.Conn) {
 		return
 	}
 	defer e.leave(s)
-	defer s.dropPortals()
+	defer s.end()
 	if err := conn.SetReadDeadline(time.Time{}); err != nil {
 		return
 	}
 	stop := context.AfterFunc(e.closing, func() { conn.SetReadDeadline(aLongTimeAgo) })
 	defer stop()
 	s.loop()
+}
+
+// end releases what the client left open.
+func (s *session) end() {
+	s.dropPortals()
+	for _, c := range s.cursors {
+		c.drop()
+	}
 }
 
 // start greets the client. It reports whether there is a session then.
@@ -128,7 +136,7 @@ func (s *session) greet(parameters map[string]string) bool {
 		return false
 	}
 	for name, value := range startupSettings(parameters) {
-		if err := s.set(name, value, false); err != nil {
+		if err := s.set(s.ctx, name, value, false); err != nil {
 			s.sendError(err, "FATAL", nil)
 			s.wire.Flush()
 			return false
