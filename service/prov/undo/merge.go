@@ -12,6 +12,9 @@ import (
 type effect struct {
 	results []result // one for each statement
 	touched map[rowID]touch
+	// broken says why the state on which the statements should run cannot be, or
+	// is "": rows contradict each other. Then nothing ran.
+	broken string
 }
 
 // A result is what one statement let its program see.
@@ -35,6 +38,9 @@ type touch struct {
 // did not do what the commit did, or "". Then nothing can be concluded from running them on
 // another state.
 func unrepeatable(c *commit, a *effect) string {
+	if a.broken != "" {
+		return "the state that it saw cannot be made: " + a.broken
+	}
 	for i, s := range c.statements {
 		r := a.results[i]
 		switch {
@@ -82,6 +88,9 @@ type sight struct {
 
 // difference says how the program's view differs, or "".
 func (s *sight) difference() string {
+	if s.b.broken != "" {
+		return "the rows would contradict each other: " + s.b.broken
+	}
 	for i := range s.c.statements {
 		if d := s.statement(i); d != "" {
 			return brief(s.c.statements[i].text) + " " + d

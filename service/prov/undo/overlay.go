@@ -108,6 +108,18 @@ func (o *overlay) rewind(to dbms.LSN) {
 	}
 }
 
+// anyDiffers reports whether an entry of the tables is tainted as of an LSN.
+func (o *overlay) anyDiffers(at dbms.LSN, tables []string) bool {
+	for _, t := range tables {
+		for _, e := range o.tables[t] {
+			if e.as(at).tainted() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // differs returns the entries of tables that are tainted as of an LSN, by
 // table and key. Without tables it returns all.
 func (o *overlay) differs(at dbms.LSN, tables []string) []*entry {

@@ -44,6 +44,8 @@ type commit struct {
 	// outcomes are runs whose outcome or events it read, and started those
 	// that it began.
 	outcomes, started []string
+	// keyless are tables without a primary key that it changed.
+	keyless []string
 }
 
 // A change is one row before and after a commit.

@@ -87,14 +87,14 @@ func (t *tape) load(ctx context.Context, upto dbms.LSN) error {
 }
 
 // between returns what rows become on the way from one state to another,
-// which may be the earlier one.
-func (t *tape) between(ctx context.Context, from, to dbms.LSN) (map[rowID]state, error) {
-	rows := map[rowID]state{}
+// which may be the earlier one, and how many commits that is.
+func (t *tape) between(ctx context.Context, from, to dbms.LSN) (rows map[rowID]state, commits int, err error) {
+	rows = map[rowID]state{}
 	low, high := min(from, to), max(from, to)
-	for {
+	for ; ; commits++ {
 		c, err := t.next(ctx, low, high)
 		if err != nil || c == nil {
-			return rows, err
+			return rows, commits, err
 		}
 		for _, ch := range c.changes {
 			if from < to {

@@ -20,6 +20,9 @@ type executor interface {
 type schema interface {
 	// reach returns the tables that a statement may read or change.
 	reach(s statement) []string
+	// connected returns the tables with which foreign keys, whatever their
+	// direction and number, connect some.
+	connected(tables []string) []string
 	// parents returns the rows that a row refers to by foreign keys.
 	parents(table string, r row) []rowID
 }
@@ -53,8 +56,9 @@ type walk struct {
 	pinned   []Conflict // why rows are pinned
 
 	undecided map[dbms.LSN]Conflict
-	ran       map[dbms.LSN]bool // commits that ran again: innocent?
+	ran       map[dbms.LSN]bool // commits that ran again: do they stay?
 	blind     map[dbms.LSN]bool // changed rows, and what they read is not known
+	keyless   map[string]bool   // tables without a primary key that seeds changed
 	probes    int               // left: how many more runs may go into finding causes
 }
 
@@ -64,7 +68,7 @@ const maxProbes = 5000
 func newWalk(policy Policy, t *tape, x executor, s schema, named func(*commit) string) *walk {
 	return &walk{policy: policy, tape: t, x: x, schema: s, named: named, works: map[string]*work{},
 		pins: map[rowID]bool{}, keep: map[rowID]bool{}, accepted: map[dbms.LSN]bool{},
-		undecided: map[dbms.LSN]Conflict{}, ran: map[dbms.LSN]bool{}, blind: map[dbms.LSN]bool{}, probes: maxProbes}
+		undecided: map[dbms.LSN]Conflict{}, ran: map[dbms.LSN]bool{}, blind: map[dbms.LSN]bool{}, keyless: map[string]bool{}, probes: maxProbes}
 }
 
 // advance decides all commits up to an LSN. progress may be nil.
@@ -103,11 +107,6 @@ func (w *walk) rewind(to dbms.LSN) {
 			delete(w.undecided, lsn)
 		}
 	}
-	for lsn := range w.ran {
-		if lsn > to {
-			delete(w.ran, lsn)
-		}
-	}
 	for lsn := range w.blind {
 		if lsn > to {
 			delete(w.blind, lsn)
@@ -144,12 +143,18 @@ func (w *walk) join(c *commit, u *work) *work {
 
 // takeBack notes that a commit's changes would not be there.
 func (w *walk) takeBack(c *commit, u *work) dbms.LSN {
-	if u.LSN == 0 { // it was known before its first commit came
-		u.Name, u.Principal, u.LSN, u.At = c.call.Procedure, c.call.Principal, c.lsn, c.at
+	if _, ok := w.ran[c.lsn]; ok { // it was innocent by itself, but its work is not
+		w.ran[c.lsn] = false
+	}
+	if u.Name == "" { // it was known before its first commit came
+		u.Name, u.Principal = c.call.Procedure, c.call.Principal
+	}
+	for _, t := range c.keyless {
+		w.keyless[t] = true
 	}
 	for _, run := range c.started {
 		if started := w.works[run]; started == nil || !started.Undone {
-			w.works[run] = &work{Link: Link{Execution: run, Seed: u.Seed, Undone: true, Follows: c.work(), Why: "started by " + name(c)}}
+			w.works[run] = &work{Link: Link{Execution: run, LSN: c.lsn, At: c.at, Seed: u.Seed, Undone: true, Follows: c.work(), Why: "it was started by " + name(c)}}
 		}
 	}
 	for _, ch := range c.changes {
@@ -204,8 +209,8 @@ func (w *walk) examine(ctx context.Context, c *commit) (*finding, error) {
 	if len(c.changes) > 0 && !c.recorded {
 		w.blind[c.lsn] = true
 	}
-	if tables := w.tables(c); len(tables) > 0 {
-		if entries := w.over.differs(c.snapshot, tables); len(entries) > 0 {
+	if tables := w.tables(c); len(tables) > 0 && w.over.anyDiffers(c.snapshot, tables) {
+		if entries := w.over.differs(c.snapshot, w.schema.connected(tables)); len(entries) > 0 {
 			switch {
 			case c.cut != "":
 				w.undecided[c.lsn] = conflictOf(c, "what it read is not known ("+c.cut+"); it stays unless it changed the same rows")
@@ -292,11 +297,12 @@ func (w *walk) opaque(c *commit, repeated map[rowID]touch) *finding {
 		if _, ok := repeated[ch.id]; ok || w.pins[ch.id] {
 			continue
 		}
-		if v := w.over.get(ch.id, latest); v.tainted() {
-			if c.repairs() {
-				w.over.set(c.lsn, ch.id, ch.key, ch.after, w.asOnce(ch), v.origin)
-				continue
-			}
+		v := w.over.get(ch.id, latest)
+		if v != nil && c.repairs() {
+			w.over.set(c.lsn, ch.id, ch.key, ch.after, w.asOnce(ch), v.origin)
+			continue
+		}
+		if v.tainted() {
 			return &finding{why: fmt.Sprintf("it changed row %s of %s", shown(ch.key), ch.id.table),
 				rows: []*entry{w.over.tables[ch.id.table][ch.id.key]}, at: latest}
 		}
@@ -409,11 +415,11 @@ func (w *walk) first(ctx context.Context, c *commit) (dbms.LSN, error) {
 }
 
 // key is how others refer to the work.
-func (u *work) key() string {
-	if u.Execution != "" {
-		return u.Execution
+func (l *Link) key() string {
+	if l.Execution != "" {
+		return l.Execution
 	}
-	return fmt.Sprintf("LSN %d", u.LSN)
+	return fmt.Sprintf("LSN %d", l.LSN)
 }
 
 // name names a commit's work for people.

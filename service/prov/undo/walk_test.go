@@ -210,6 +210,8 @@ func (p *past) reach(s statement) []string {
 	return tables
 }
 
+func (p *past) connected(tables []string) []string { return tables }
+
 func (p *past) parents(string, row) []rowID { return nil }
 
 // walk undoes executions.
