@@ -12,6 +12,11 @@ type Commit struct {
 	Time    time.Time // the transaction's Tx.Now
 	Call    abi.Call
 	Changes []Change // in the order they were made
+	Note    []byte   // of Tx.Record, or nil
+	// Snapshot is the state that the transaction read: it has seen all
+	// commits up to it. Where transactions overlap, it may have seen some
+	// that are between this and its own LSN.
+	Snapshot LSN
 }
 
 // An Op is what a Change did.
@@ -53,4 +58,12 @@ type Change struct {
 	Schema string
 	// Renamed is the table's earlier name (Define), or "".
 	Renamed string
+	// Types are the declared types of Columns as the engine writes them
+	// (Define): "INTEGER", "bigint", "". Nil in definitions that were recorded
+	// before types were.
+	Types []string
+	// Defaults has for each of Columns what rows that were there before have
+	// in it, if it is new to them (Define); nil for the other columns, and as
+	// a whole if there are none.
+	Defaults []Value
 }

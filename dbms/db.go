@@ -33,6 +33,16 @@ type DB interface {
 	// with abi.Timeout, even if it never returns.
 	Update(ctx context.Context, call abi.Call, fn func(Tx) error) (LSN, error)
 
+	// UpdateExclusive is Update, but alone: when fn begins, every transaction
+	// that has changed one of the tables has ended, tx.LSN is the snapshot, and
+	// nobody changes these tables until the commit. What was committed up to
+	// the snapshot can be read by Changes from within fn, which may wait for
+	// Changes and View of this DB, not for Update. No time limit but ctx
+	// applies. The embedded engine does not enforce foreign keys in it: fn
+	// checks them before it returns. No tables means all tracked ones. A name
+	// that is no tracked table is of kind abi.NotFound.
+	UpdateExclusive(ctx context.Context, call abi.Call, tables []string, fn func(Tx) error) (LSN, error)
+
 	// View runs fn on a consistent snapshot that contains every commit whose
 	// Update has returned. It never waits for writers. Exec with a statement
 	// that writes fails with abi.Denied. fn may run more than once, as of
@@ -45,6 +55,11 @@ type DB interface {
 	// after the LSN has been trimmed, the error is abi.Trimmed and names the
 	// oldest LSN that can be asked.
 	Changes(ctx context.Context, after LSN, limit int) ([]Commit, error)
+
+	// Tables returns the tracked tables as a snapshot of this DB sees them,
+	// ordered by name, each as a Define change with the LSN of its definition
+	// (0 if that is older than history).
+	Tables(tx Tx) ([]Change, error)
 
 	// Trim forgets the history of transactions committed before a time and
 	// returns the LSN up to which nothing is left. Live rows stay.
@@ -97,6 +112,22 @@ type Tx interface {
 	// Notify wakes the topic's watchers if and only if the transaction
 	// commits.
 	Notify(topic string)
+	// Record keeps a note with the transaction if it commits: Commit.Note. The
+	// last call counts; nil takes the note back. The engine keeps the slice,
+	// which must not change any more. A note longer than MaxNote fails the
+	// commit with abi.Invalid. In a View it does nothing.
+	Record(note []byte)
+}
+
+// MaxNote is how long a note of Tx.Record may be, in bytes.
+const MaxNote = 1 << 20
+
+// CheckNote returns the error of a note that is too long, or nil.
+func CheckNote(note []byte) error {
+	if len(note) <= MaxNote {
+		return nil
+	}
+	return abi.Errorf("dbms.update", abi.Invalid, "note", "it has %d bytes; at most %d are kept", len(note), MaxNote)
 }
 
 // MaxBatch is the largest limit of DB.Changes.

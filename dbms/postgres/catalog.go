@@ -159,6 +159,15 @@ func (s shape) names() []string {
 	return names
 }
 
+// types are the types of the stored columns.
+func (s shape) types() []string {
+	var types []string
+	for _, c := range s.stored() {
+		types = append(types, c.Type)
+	}
+	return types
+}
+
 // keyNames are the names of the values that identify a row.
 func (s shape) keyNames() []string {
 	if len(s.Key) == 0 {

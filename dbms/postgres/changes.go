@@ -18,7 +18,8 @@ const ticketStep = 1_000_000
 // A listed commit is one of which dbos_transaction says what belongs to it.
 type listed struct {
 	dbms.Commit
-	xid int64
+	xid      int64
+	snapshot string // of the server, if it was kept
 }
 
 // changes implements DB.Changes.
@@ -108,7 +109,7 @@ func (h *history) list(ctx context.Context, after dbms.LSN, limit int) ([]listed
 }
 
 func (h *history) listVisible(ctx context.Context, after dbms.LSN, limit int) ([]listed, error) {
-	rows, err := h.sql.query(ctx, `SELECT lsn, at, procedure, principal, execution, step, node, started_at, xid
+	rows, err := h.sql.query(ctx, `SELECT lsn, at, procedure, principal, execution, step, node, started_at, xid, note, snapshot
 		FROM dbos_transaction WHERE lsn > $1 ORDER BY lsn LIMIT $2`, int64(after), int64(limit))
 	if err != nil {
 		return nil, err
@@ -122,8 +123,11 @@ func (h *history) listVisible(ctx context.Context, after dbms.LSN, limit int) ([
 			step, _ := r[5].(int64)
 			c.Call.Execution, c.Call.Step = execution, int(step)
 		}
+		c.Note, _ = r[9].([]byte)
+		c.snapshot, _ = r[10].(string)
+		c.Snapshot = max(0, c.LSN-ticketStep)
 	}
-	return commits, nil
+	return commits, h.seen(ctx, after, commits)
 }
 
 // distribute gives each of the commits that one transaction holds its

@@ -30,8 +30,9 @@ var (
 // recordCall records a call and takes its ticket: see horizon. It is a
 // transaction's last statement, so that the lock is held for no longer than
 // the commit takes.
-const recordCall = `INSERT INTO dbos_transaction (lsn, at, procedure, principal, execution, step, node, started_at, nonce, xid, wal)
-SELECT nextval('dbos_lsn'), $1, $2, $3, nullif($4, ''), CASE WHEN $4 <> '' THEN $5::bigint END, $6, $7, $8, pg_current_xact_id()::text::bigint, wal
+const recordCall = `INSERT INTO dbos_transaction (lsn, at, procedure, principal, execution, step, node, started_at, nonce, xid, wal, note, snapshot)
+SELECT nextval('dbos_lsn'), $1, $2, $3, nullif($4, ''), CASE WHEN $4 <> '' THEN $5::bigint END, $6, $7, $8, pg_current_xact_id()::text::bigint, wal,
+	$10::bytea, CASE WHEN $10::bytea IS NOT NULL THEN pg_current_snapshot()::text END
 FROM (SELECT pg_current_wal_insert_lsn() AS wal FROM pg_advisory_xact_lock_shared($9) OFFSET 0) AS ticket
 RETURNING lsn`
 
@@ -45,15 +46,20 @@ func (t *tx) begin(ctx context.Context) error {
 			c.queue(s, nil)
 		}
 		c.inBlock = true
-	case t.mode.savepoints || t.mode.turn:
+	case t.mode.savepoints || t.mode.turn || t.mode.exclusive != nil:
 		c.queue(beginBlock, nil)
 		c.inBlock = true
 	}
-	if t.mode.turn && !t.mode.readOnly {
+	if t.mode.turn && !t.mode.readOnly || t.mode.exclusive != nil {
 		// LOCK takes no snapshot: that comes after the wait.
 		c.queue(noRole, nil)
-		c.queue(t.db.lockTurn, nil)
 		t.app = false
+		for _, s := range t.mode.exclusive {
+			c.queue(s, nil)
+		}
+		if t.mode.turn {
+			c.queue(t.db.lockTurn, nil)
+		}
 		if !t.guard.enter() {
 			return stopCause(ctx)
 		}
@@ -157,7 +163,7 @@ func (u *update) send(l *lease, t *tx, nonce int64) (int64, error) {
 	defer limitCommit(u.caller, l.conn, u.db.timeout+commitPatience)()
 	t.actAs(false)
 	c := u.call
-	args := []any{t.now, c.Procedure, string(c.Principal), c.Execution, int64(c.Step), c.Node, c.Start.UnixMicro(), nonce, u.db.ticketLock}
+	args := []any{t.now, c.Procedure, string(c.Principal), c.Execution, int64(c.Step), c.Node, c.Start.UnixMicro(), nonce, u.db.ticketLock, t.noted()}
 	s, params, err := l.prepared(recordCall, args)
 	if err != nil {
 		return 0, err

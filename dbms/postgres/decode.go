@@ -278,6 +278,12 @@ func (d *decoder) definition(r *decodedRelation, tuple [][]byte) error {
 			}
 		}
 	}
+	if text := r.named(tuple, "defaults"); text != "" {
+		var err error
+		if def.defaults, err = dbms.UnmarshalValues([]byte(text)); err != nil {
+			return err
+		}
+	}
 	d.define(def)
 	if at := r.named(tuple, "lsn"); at == "" {
 		d.current.events = append(d.current.events, event{table: def, op: def.op})

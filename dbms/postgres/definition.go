@@ -24,6 +24,8 @@ type definition struct {
 	history int64 // OID of the history table into which its changes go, or 0
 	shape   shape
 	stamp   string
+	// defaults are those of dbms.Change.
+	defaults []dbms.Value
 }
 
 // definitions follows a statement that changed definitions, in its
@@ -157,7 +159,7 @@ func (h *history) stamp(ctx context.Context) error {
 
 // definitionColumns are what scanDefinition takes.
 const definitionColumns = `d.n, d.name, d.op, coalesce(d.sql, ''), coalesce(d.renamed, ''), coalesce(d.columns, '[]'), coalesce(d.key, '[]'),
-	d.relid, d.history, coalesce(d.shape, '{}'), d.stamp`
+	d.relid, d.history, coalesce(d.shape, '{}'), d.stamp, d.defaults`
 
 func scanDefinition(r []dbms.Value) (definition, error) {
 	d := definition{
@@ -167,6 +169,12 @@ func scanDefinition(r []dbms.Value) (definition, error) {
 	for i, dest := range map[int]any{5: &d.columns, 6: &d.key, 9: &d.shape} {
 		if err := json.Unmarshal([]byte(r[i].(string)), dest); err != nil {
 			return d, abi.Errorf("dbms.changes", abi.Corrupt, "definition of table "+d.table, "%w", err)
+		}
+	}
+	if text, ok := r[11].(string); ok {
+		var err error
+		if d.defaults, err = dbms.UnmarshalValues([]byte(text)); err != nil {
+			return d, err
 		}
 	}
 	return d, nil
@@ -269,7 +277,7 @@ func (rec *reconciler) created(ctx context.Context, t *target) error {
 	if err := rec.equip(ctx, t, definition{}, filled); err != nil {
 		return err
 	}
-	if err := rec.record(ctx, t, "", t.shape); err != nil || !filled {
+	if err := rec.record(ctx, t, "", t.shape, nil); err != nil || !filled {
 		return err
 	}
 	return rec.copyRows(ctx, t, dbms.Insert)
@@ -307,7 +315,7 @@ func (rec *reconciler) rebuilt(ctx context.Context, t *target, old definition) e
 	if err := rec.equip(ctx, t, old, filled); err != nil {
 		return err
 	}
-	if err := rec.record(ctx, t, "", t.shape); err != nil || !filled {
+	if err := rec.record(ctx, t, "", t.shape, nil); err != nil || !filled {
 		return err
 	}
 	return rec.copyRows(ctx, t, dbms.Insert)
@@ -326,14 +334,20 @@ func (rec *reconciler) changed(ctx context.Context, t *target, old definition) e
 		return err
 	}
 	if old.table != t.name {
-		if err := rec.record(ctx, t, old.table, old.shape); err != nil {
+		if err := rec.record(ctx, t, old.table, old.shape, nil); err != nil {
 			return err
 		}
 	}
+	before := old.shape
 	for _, s := range steps {
-		if err := rec.record(ctx, t, "", s); err != nil {
+		defaults, err := rec.defaults(ctx, t, before, s)
+		if err != nil {
 			return err
 		}
+		if err := rec.record(ctx, t, "", s, defaults); err != nil {
+			return err
+		}
+		before = s
 	}
 	if len(steps) == 0 && (old.stamp != t.stamp || old.history != t.history.oid) {
 		// Nothing that readers see, but known from now on.
@@ -382,11 +396,38 @@ func stepsBetween(from, to shape) (steps []shape, refresh bool) {
 	return steps, refresh
 }
 
-// record writes a definition.
-func (rec *reconciler) record(ctx context.Context, t *target, renamed string, s shape) error {
-	return rec.tx.exec(ctx, `INSERT INTO dbos_definition (lsn, name, op, sql, renamed, columns, key, relid, history, shape, stamp)
-		VALUES ($1, $2, 'define', $3, nullif($4, ''), $5, $6, $7, $8, $9, $10)`,
-		rec.baseline(), t.name, s.ddl(t.name), renamed, mustJSON(s.names()), mustJSON(s.keyNames()), t.oid, t.history.oid, mustJSON(s), t.stamp)
+// record writes a definition. defaults is what rows from before have in its
+// new columns, or nil.
+func (rec *reconciler) record(ctx context.Context, t *target, renamed string, s shape, defaults any) error {
+	return rec.tx.exec(ctx, `INSERT INTO dbos_definition (lsn, name, op, sql, renamed, columns, key, relid, history, shape, stamp, defaults)
+		VALUES ($1, $2, 'define', $3, nullif($4, ''), $5, $6, $7, $8, $9, $10, $11)`,
+		rec.baseline(), t.name, s.ddl(t.name), renamed, mustJSON(s.names()), mustJSON(s.keyNames()), t.oid, t.history.oid, mustJSON(s), t.stamp, defaults)
+}
+
+// defaults is what the rows of a table have in columns that one of its shapes
+// has and the one before has not, as text of dbms.MarshalValues, or nil if
+// there are none. It is one value for all rows, so any of them tells: where it
+// differs by row, the rows are recorded as updates.
+func (rec *reconciler) defaults(ctx context.Context, t *target, before, now shape) (any, error) {
+	columns := now.stored()
+	values := make([]dbms.Value, len(columns))
+	added := false
+	for i, c := range columns {
+		if _, ok := before.column(c.Number); ok {
+			continue
+		}
+		rows, err := rec.tx.query(ctx, "SELECT "+quoteName(c.Name)+" FROM "+quoteName(t.name)+" LIMIT 1")
+		if err != nil {
+			return nil, err
+		}
+		if len(rows) == 1 {
+			added, values[i] = true, rows[0][0]
+		}
+	}
+	if !added {
+		return nil, nil
+	}
+	return string(dbms.MarshalValues(values)), nil
 }
 
 func (rec *reconciler) recordDrop(ctx context.Context, d definition) error {

@@ -32,6 +32,7 @@ func (e event) change(lsn dbms.LSN) dbms.Change {
 	}
 	if e.op == dbms.Define {
 		c.Schema, c.Renamed = d.sql, d.renamed
+		c.Types, c.Defaults = d.shape.types(), d.defaults
 	}
 	return c
 }

@@ -87,6 +87,7 @@ CREATE TABLE IF NOT EXISTS dbos_definition (
 	relid bigint NOT NULL, -- OID of the table
 	history bigint NOT NULL, -- OID of its history table, or 0
 	shape text, -- JSON of what the engine compares
+	defaults text, -- what rows from before have in new columns: dbms.MarshalValues
 	stamp text NOT NULL DEFAULT '' -- changes when the table does
 );
 CREATE INDEX IF NOT EXISTS dbos_definition_relid ON dbos_definition (relid, n)`

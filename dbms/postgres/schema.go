@@ -21,7 +21,8 @@ CREATE TABLE dbos_turn (id bigint PRIMARY KEY);
 CREATE TABLE dbos_transaction (
 	lsn bigint PRIMARY KEY, at bigint NOT NULL, procedure text NOT NULL, principal text NOT NULL,
 	execution text, step bigint, node text NOT NULL, started_at bigint NOT NULL,
-	nonce bigint NOT NULL, xid bigint NOT NULL, wal pg_lsn NOT NULL);
+	nonce bigint NOT NULL, xid bigint NOT NULL, wal pg_lsn NOT NULL,
+	note bytea, snapshot text); -- of Tx.Record, and what a transaction with a note has seen
 CREATE TABLE dbos_migration (
 	owner text NOT NULL, version bigint NOT NULL, name text NOT NULL, digest text NOT NULL, applied_at bigint NOT NULL,
 	PRIMARY KEY (owner, version));
@@ -179,6 +180,27 @@ func (b *installer) check() error {
 	if len(rows) != 1 || rows[0][0] != int64(formatVersion) {
 		return abi.Errorf("postgres.open", abi.Unsupported, "schema "+b.schema, "its format is version %v, this program knows %d", rows, formatVersion).
 			WithHint("run the program that wrote it, or a newer one")
+	}
+	return b.extend()
+}
+
+// extend gives a system from before the columns that it does not have. It asks
+// first, because ALTER TABLE waits for everybody.
+func (b *installer) extend() error {
+	for _, c := range []struct{ table, column, sort string }{
+		{"dbos_transaction", "note", "bytea"}, {"dbos_transaction", "snapshot", "text"}, {"dbos_definition", "defaults", "text"},
+	} {
+		lacks, err := b.exists(`SELECT 1 FROM pg_class c WHERE c.oid = to_regclass($1) AND NOT EXISTS
+			(SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = $2)`, b.schema+"."+c.table, c.column)
+		if err != nil {
+			return err
+		}
+		if !lacks {
+			continue
+		}
+		if err := b.run("ALTER TABLE " + b.schema + "." + c.table + " ADD COLUMN IF NOT EXISTS " + c.column + " " + c.sort); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -33,7 +33,8 @@ type tx struct {
 	lsn      dbms.LSN // of the snapshot, if anchored
 	open     *rows    // the last of the open ones
 	notified []string
-	redefine bool // definitions have changed
+	note     []byte // of Record
+	redefine bool   // definitions have changed
 
 	// Why the run is lost; at most one is set. The function's own result does
 	// then not matter, except for failure.
@@ -52,6 +53,9 @@ type txMode struct {
 	savepoints bool // before each statement, so that it may fail
 	anchored   bool // the snapshot is taken under a barrier: Tx.LSN is known
 	turn       bool // contended: wait for the turn
+	// exclusive are the statements that shut others out; nil for a run that
+	// does not.
+	exclusive []*statement
 }
 
 // newTx begins a run on a connection. Its guard must be stopped.
@@ -315,4 +319,19 @@ func (t *tx) Notify(topic string) {
 	if t.state.Load() != txOver && !t.mode.readOnly {
 		t.notified = append(t.notified, topic)
 	}
+}
+
+// Record implements dbms.Tx.
+func (t *tx) Record(note []byte) {
+	if t.state.Load() != txOver {
+		t.note = note
+	}
+}
+
+// noted is the note as an argument.
+func (t *tx) noted() any {
+	if t.note == nil {
+		return nil
+	}
+	return t.note
 }

@@ -37,6 +37,10 @@ func (db *DB) UpdateReadCommitted(ctx context.Context, call abi.Call, fn func(db
 }
 
 func (db *DB) update(ctx context.Context, call abi.Call, fn func(dbms.Tx) error, p *pool) (dbms.LSN, error) {
+	return db.updateAs(ctx, call, fn, p, txMode{purpose: p.purpose})
+}
+
+func (db *DB) updateAs(ctx context.Context, call abi.Call, fn func(dbms.Tx) error, p *pool, mode txMode) (dbms.LSN, error) {
 	if err := call.Check("dbms.update"); err != nil {
 		return 0, err
 	}
@@ -53,7 +57,7 @@ func (db *DB) update(ctx context.Context, call abi.Call, fn func(dbms.Tx) error,
 	if call.Start.IsZero() {
 		call.Start = time.Now()
 	}
-	u := &update{db: db, caller: ctx, ctx: ctx, call: call, fn: fn, pool: p, mode: txMode{purpose: p.purpose}}
+	u := &update{db: db, caller: ctx, ctx: ctx, call: call, fn: fn, pool: p, mode: mode}
 	for {
 		if done := u.attempt(); done {
 			return u.result()
@@ -104,8 +108,12 @@ func (u *update) attempt() bool {
 	if err != nil {
 		return u.unconnected(err)
 	}
-	ctx, cancel := context.WithTimeoutCause(u.ctx, u.db.timeout, errTime(u.db.timeout))
-	defer cancel()
+	ctx := u.ctx
+	if u.mode.exclusive == nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(u.ctx, u.db.timeout, errTime(u.db.timeout))
+		defer cancel()
+	}
 	t := u.db.newTx(ctx, l.conn, u.mode)
 	t.now = u.db.clock.Micros()
 	defer t.guard.stop()
@@ -211,6 +219,11 @@ func (u *update) judge(l *lease, t *tx, o ending) bool {
 		l.release()
 		u.panic, u.exit = o.panic, o.exit
 		return u.end(o.err)
+	}
+	if err := dbms.CheckNote(t.note); err != nil {
+		t.rollback()
+		l.release()
+		return u.end(err)
 	}
 	if !u.finished {
 		u.finished, u.ctx = true, context.WithoutCancel(u.ctx)

@@ -44,10 +44,10 @@ func (db *DB) Changes(ctx context.Context, after dbms.LSN, limit int) ([]dbms.Co
 }
 
 var (
-	commitsQuery = dbms.System(`SELECT lsn, at, procedure, principal, execution, step, node, started_at
+	commitsQuery = dbms.System(`SELECT lsn, at, procedure, principal, execution, step, node, started_at, note
 		FROM dbos_transaction WHERE lsn > $1 ORDER BY lsn LIMIT $2`)
 	definitionsQuery = dbms.System(`SELECT seq, name, op, coalesce(sql, ''), coalesce(renamed, ''),
-		coalesce(columns, '[]'), coalesce(key, '[]') FROM dbos_definition ORDER BY seq`)
+		coalesce(columns, '[]'), coalesce(key, '[]'), types, defaults FROM dbos_definition ORDER BY seq`)
 )
 
 func readCommits(tx dbms.Tx, after dbms.LSN, limit int) ([]dbms.Commit, error) {
@@ -61,7 +61,7 @@ func readCommits(tx dbms.Tx, after dbms.LSN, limit int) ([]dbms.Commit, error) {
 		var c dbms.Commit
 		var execution *string
 		var step *int
-		err := rows.Scan(&c.LSN, &c.Time, &c.Call.Procedure, &c.Call.Principal, &execution, &step, &c.Call.Node, &c.Call.Start)
+		err := rows.Scan(&c.LSN, &c.Time, &c.Call.Procedure, &c.Call.Principal, &execution, &step, &c.Call.Node, &c.Call.Start, &c.Note)
 		if err != nil {
 			return nil, err
 		}
@@ -82,6 +82,9 @@ type definition struct {
 	renamed string
 	columns []string
 	key     []string
+	// types and defaults are those of dbms.Change.
+	types    []string
+	defaults []dbms.Value
 }
 
 // readChanges reads all changes after one LSN up to another, in order.
@@ -95,10 +98,7 @@ func readChanges(tx dbms.Tx, after, upto dbms.LSN) ([]dbms.Change, error) {
 		versions := definitions[name]
 		for _, d := range versions {
 			if d.seq > after && d.seq <= upto {
-				changes = append(changes, dbms.Change{
-					LSN: d.seq, Table: d.table, Op: d.op, Schema: d.sql, Renamed: d.renamed,
-					Columns: d.columns, KeyColumns: d.key,
-				})
+				changes = append(changes, d.change())
 			}
 		}
 		if changes, err = appendRows(tx, changes, versions, after, upto); err != nil {
@@ -119,8 +119,8 @@ func readDefinitions(tx dbms.Tx) (map[string][]definition, error) {
 	for rows.Next() {
 		var d definition
 		var op string
-		var columns, key json.RawMessage
-		if err := rows.Scan(&d.seq, &d.table, &op, &d.sql, &d.renamed, &columns, &key); err != nil {
+		var columns, key, types, defaults json.RawMessage
+		if err := rows.Scan(&d.seq, &d.table, &op, &d.sql, &d.renamed, &columns, &key, &types, &defaults); err != nil {
 			return nil, err
 		}
 		d.op = dbms.Op(op)
@@ -130,10 +130,29 @@ func readDefinitions(tx dbms.Tx) (map[string][]definition, error) {
 		if err := json.Unmarshal(key, &d.key); err != nil {
 			return nil, corruptDefinition(d, err)
 		}
+		if types != nil {
+			if err := json.Unmarshal(types, &d.types); err != nil {
+				return nil, corruptDefinition(d, err)
+			}
+		}
+		if defaults != nil {
+			var err error
+			if d.defaults, err = dbms.UnmarshalValues(defaults); err != nil {
+				return nil, corruptDefinition(d, err)
+			}
+		}
 		name := strings.ToLower(d.table)
 		definitions[name] = append(definitions[name], d)
 	}
 	return definitions, rows.Err()
+}
+
+// change returns the definition as a reader gets it.
+func (d definition) change() dbms.Change {
+	return dbms.Change{
+		LSN: d.seq, Table: d.table, Op: d.op, Schema: d.sql, Renamed: d.renamed,
+		Columns: d.columns, KeyColumns: d.key, Types: d.types, Defaults: d.defaults,
+	}
 }
 
 func corruptDefinition(d definition, err error) error {
@@ -222,5 +241,10 @@ func distribute(commits []dbms.Commit, changes []dbms.Change) {
 			n++
 		}
 		commits[i].Changes, changes = changes[:n:n], changes[n:]
+		// One after the other: a transaction reads all that was before it.
+		commits[i].Snapshot = commits[i].LSN - 1
+		if n > 0 {
+			commits[i].Snapshot = commits[i].Changes[0].LSN - 1
+		}
 	}
 }

@@ -123,10 +123,8 @@ func (db *DB) bootstrap() error {
 	if err := w.conn.numbers(&w.numbers); err != nil {
 		return err
 	}
-	for _, sql := range ownTables {
-		if err := w.conn.script(sql); err != nil {
-			return err
-		}
+	if err := makeOwnTables(w.conn); err != nil {
+		return err
 	}
 	if err := db.checkFormat(); err != nil {
 		return err
@@ -165,10 +163,14 @@ func (db *DB) checkFormat() error {
 
 // Update implements dbms.DB.
 func (db *DB) Update(ctx context.Context, call abi.Call, fn func(dbms.Tx) error) (dbms.LSN, error) {
+	return db.update(ctx, call, fn, false)
+}
+
+func (db *DB) update(ctx context.Context, call abi.Call, fn func(dbms.Tx) error, exclusive bool) (dbms.LSN, error) {
 	if err := call.Check("dbms.update"); err != nil {
 		return 0, err
 	}
-	r := &request{ctx: ctx, call: call, fn: fn, done: donePool.Get().(chan struct{})}
+	r := &request{ctx: ctx, call: call, fn: fn, exclusive: exclusive, done: donePool.Get().(chan struct{})}
 	if call.Start.IsZero() {
 		r.start = time.Now().UnixMicro()
 	} else {

@@ -79,7 +79,7 @@ func (h *history) switchTo(on bool) error {
 			return err
 		}
 		if on {
-			if err := h.track(t, ""); err != nil {
+			if err := h.track(t, nil); err != nil {
 				return err
 			}
 		}
@@ -183,7 +183,7 @@ func (h *history) reconcile(touched []string) error {
 		case old == nil || old.root != t.root:
 			err = h.created(t, before, now)
 		case old.sql != t.sql:
-			err = h.track(t, "")
+			err = h.track(t, old)
 		case slices.Contains(touched, name):
 			err = h.trigger(t)
 		}
@@ -205,7 +205,7 @@ func (h *history) reconcile(touched []string) error {
 func (h *history) created(t *table, before, now map[string]*table) error {
 	for name, old := range before {
 		if old.root == t.root && now[name] == nil {
-			return h.track(t, old.name)
+			return h.track(t, old)
 		}
 	}
 	if before[strings.ToLower(t.name)] != nil {
@@ -213,7 +213,7 @@ func (h *history) created(t *table, before, now map[string]*table) error {
 			return err
 		}
 	}
-	if err := h.track(t, ""); err != nil {
+	if err := h.track(t, nil); err != nil {
 		return err
 	}
 	return h.w.conn.script(t.copyRows()) // of CREATE TABLE … AS SELECT
@@ -234,21 +234,23 @@ func (h *history) dropped(t *table) error {
 }
 
 // track records a table's definition and gives it a history table, with all
-// columns it ever had, and triggers.
-func (h *history) track(t *table, renamed string) error {
+// columns it ever had, and triggers. old is what the table was before; nil if
+// it is new.
+func (h *history) track(t, old *table) error {
 	if err := t.check(); err != nil {
 		return err
 	}
-	columns, err := json.Marshal(t.columns)
+	renamed := ""
+	if old != nil && old.name != t.name {
+		renamed = old.name
+	}
+	defaults, err := h.defaults(t, old)
 	if err != nil {
 		return err
 	}
-	key, err := json.Marshal(t.keyColumns())
-	if err != nil {
-		return err
-	}
-	err = h.w.conn.script(`INSERT INTO dbos_definition (seq, name, op, sql, renamed, columns, key)
-		VALUES ($1, $2, 'define', $3, nullif($4, ''), $5, $6)`, h.w.next(), t.name, t.sql, renamed, string(columns), string(key))
+	err = h.w.conn.script(`INSERT INTO dbos_definition (seq, name, op, sql, renamed, columns, key, types, defaults)
+		VALUES ($1, $2, 'define', $3, nullif($4, ''), $5, $6, $7, $8)`, h.w.next(), t.name, t.sql, renamed,
+		names(t.columns), names(t.keyColumns()), names(t.types), defaults)
 	if err != nil {
 		return err
 	}
@@ -256,6 +258,39 @@ func (h *history) track(t *table, renamed string) error {
 		return err
 	}
 	return h.trigger(t)
+}
+
+// names writes names as a JSON array.
+func names(list []string) string {
+	text, _ := json.Marshal(append([]string{}, list...)) // texts always can
+	return string(text)
+}
+
+// defaults is what the rows of a table have in columns that it has got. They
+// have all the same, because SQLite adds no column whose default is not
+// constant, so one of them tells; without a row nobody needs to know.
+func (h *history) defaults(t, old *table) (any, error) {
+	if old == nil {
+		return nil, nil
+	}
+	values := make([]dbms.Value, len(t.columns))
+	added := false
+	for i, column := range t.columns {
+		if indexOf(old.columns, column) >= 0 {
+			continue
+		}
+		err := h.w.conn.scan("SELECT "+quote(column)+" FROM "+quote(t.name)+" LIMIT 1", func(r dbms.Rows) error {
+			added = true
+			return r.Scan(&values[i])
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if !added {
+		return nil, nil
+	}
+	return string(dbms.MarshalValues(values)), nil
 }
 
 // extend makes the history table hold all the table's columns.

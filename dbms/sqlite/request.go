@@ -15,7 +15,9 @@ type request struct {
 	ctx  context.Context
 	call abi.Call
 	fn   func(dbms.Tx) error
-	done chan struct{} // receives once, when the fields below are final
+	// exclusive is a function that has its group to itself, and no time limit.
+	exclusive bool
+	done      chan struct{} // receives once, when the fields below are final
 
 	tx    *tx   // of the current run
 	again bool  // fn has succeeded before, and was rolled back with its group

@@ -14,6 +14,7 @@ type table struct {
 	root    int64 // page, which stays the same when the table is renamed
 	sql     string
 	columns []string // that are stored: no generated ones
+	types   []string // of columns, as declared
 	key     []string // primary key; none if the table has none
 	// nullable are the key columns in which SQLite would allow NULL.
 	nullable []string
@@ -66,7 +67,7 @@ func (t *table) read(c *conn, withoutRowid bool) error {
 		if hidden != 0 {
 			return nil
 		}
-		t.columns = append(t.columns, name)
+		t.columns, t.types = append(t.columns, name), append(t.types, sort)
 		if pk > 0 {
 			pks, types = append(pks, pk), append(types, sort)
 			t.key = append(t.key, name)

@@ -22,18 +22,18 @@ type logInsert struct {
 // A boundCall is what a row of a logInsert has bound.
 type boundCall struct {
 	procedure, principal, execution, node string
-	bound                                 bool
+	noted, bound                          bool
 }
 
 // logWidths are the numbers of rows of the statements.
 var logWidths = []int{64, 16, 4, 1}
 
-const logColumns = 8
+const logColumns = 9
 
 func (l *transactionLog) prepare(c *conn) error {
 	for _, width := range logWidths {
-		row := "(?,?,?,?,?,?,?,?)"
-		stmt, err := c.raw.Prepare("INSERT INTO dbos_transaction (lsn, at, procedure, principal, execution, step, node, started_at) VALUES " +
+		row := "(?,?,?,?,?,?,?,?,?)"
+		stmt, err := c.raw.Prepare("INSERT INTO dbos_transaction (lsn, at, procedure, principal, execution, step, node, started_at, note) VALUES " +
 			row + strings.Repeat(","+row, width-1))
 		if err != nil {
 			return sqlError("sqlite.open", err)
@@ -85,5 +85,13 @@ func (in *logInsert) bind(row int, r *request, node string) {
 	}
 	text(6, &b.node, node)
 	s.BindInt64(at+7, r.start)
+	switch {
+	case r.tx.note != nil:
+		s.BindBytes(at+8, r.tx.note)
+		b.noted = true
+	case b.noted || !b.bound:
+		s.BindNull(at + 8)
+		b.noted = false
+	}
 	b.bound = true
 }

@@ -41,6 +41,7 @@ type tx struct {
 	failed   error   // the engine rolled back behind the function's back
 	open     []*rows
 	notified []string
+	note     []byte // of Record
 }
 
 var errEnded = abi.Errorf("sqlite.tx", abi.Closed, "transaction", "it has ended").
@@ -221,6 +222,14 @@ func (t *tx) LSN() dbms.LSN {
 	}
 	t.lsn, t.snap = nil, lsn
 	return lsn
+}
+
+// Record implements dbms.Tx.
+func (t *tx) Record(note []byte) {
+	if t.enter() == nil {
+		t.note = note
+		t.leave()
+	}
 }
 
 // Notify implements dbms.Tx.

@@ -38,7 +38,7 @@ func (w *writer) watchdog() {
 // enforce ends t if it must end. It reports whether it took t from its
 // goroutine.
 func (w *writer) enforce(t *tx, age time.Duration) bool {
-	late := age >= w.timeout
+	late := age >= w.timeout && !t.req.exclusive
 	switch {
 	case late:
 		w.interrupt(t, abi.Errorf("dbms.update", abi.Timeout, "transaction function of "+t.req.call.Procedure,

@@ -47,6 +47,8 @@ type writer struct {
 	again     []*request // to run once more, because SQLite rolled back
 	numbers              // of changes and commits
 	careful   int        // how many more functions get savepoints
+	// unenforced says that foreign keys are off, for an exclusive function.
+	unenforced bool
 
 	begin, commit, rollback, savepoint, release, undo *sqlite.Stmt
 	log                                               transactionLog
@@ -59,7 +61,7 @@ func (w *writer) work() {
 			w.gather()
 			continue
 		}
-		if w.ran == len(w.group) || w.full() {
+		if w.ran == len(w.group) || w.full() || w.apart() {
 			w.endGroup()
 			if !w.startGroup() {
 				close(w.stopped)
@@ -77,6 +79,25 @@ func (w *writer) work() {
 func (w *writer) full() bool {
 	n := len(w.committed)
 	return n >= maxGroup || n > 0 && n%16 == 0 && time.Since(w.began) > maxGroupTime
+}
+
+// apart reports whether the next function must not be in one group with the
+// ones before: one of them is exclusive.
+func (w *writer) apart() bool {
+	return w.unenforced || len(w.committed) > 0 && w.group[w.ran].exclusive
+}
+
+// foreignKeys turns foreign keys on or off, which SQLite does only outside of a
+// transaction.
+func (w *writer) foreignKeys(on bool) error {
+	if w.unenforced == !on {
+		return nil
+	}
+	if err := w.conn.script("PRAGMA foreign_keys = " + map[bool]string{true: "ON", false: "OFF"}[on]); err != nil {
+		return err
+	}
+	w.unenforced = !on
+	return nil
 }
 
 // startGroup takes what is waiting. It returns false when the queue is closed
@@ -113,13 +134,10 @@ func (w *writer) perform(r *request) bool {
 		r.done <- struct{}{}
 		return true
 	}
-	if len(w.committed) == 0 && w.conn.raw.AutocommitEnabled() {
-		w.conn.auth.begin(false)
-		if err := step(w.begin); err != nil {
-			r.err = sqlError("sqlite.begin", err)
-			r.done <- struct{}{}
-			return true
-		}
+	if err := w.open(r); err != nil {
+		r.err = sqlError("sqlite.begin", err)
+		r.done <- struct{}{}
+		return true
 	}
 	ctx := r.ctx
 	if r.again {
@@ -131,6 +149,25 @@ func (w *writer) perform(r *request) bool {
 	}
 	w.current.Store(r.tx)
 	return r.run(w)
+}
+
+// open begins the group's transaction, unless it is open.
+func (w *writer) open(r *request) error {
+	w.conn.auth.begin(false)
+	if r.exclusive {
+		if !w.conn.raw.AutocommitEnabled() { // a function that failed has left it
+			if err := step(w.rollback); err != nil {
+				return err
+			}
+		}
+		if err := w.foreignKeys(false); err != nil {
+			return err
+		}
+	}
+	if len(w.committed) > 0 || !w.conn.raw.AutocommitEnabled() {
+		return nil
+	}
+	return step(w.begin)
 }
 
 // refuse returns why the function must not run at all.
@@ -158,6 +195,9 @@ func (w *writer) finish(r *request, err error) {
 		w.rolledBack(r, err)
 		return
 	}
+	if err == nil {
+		err = dbms.CheckNote(t.note)
+	}
 	if err == nil && t.saved {
 		err = sqlError("sqlite.release", step(w.release))
 	}
@@ -181,6 +221,17 @@ func (w *writer) rearm(r *request) {
 
 // endGroup commits the group and acknowledges its functions.
 func (w *writer) endGroup() {
+	w.commitGroup()
+	if w.unenforced {
+		w.conn.auth.begin(false)
+		if err := w.foreignKeys(true); err != nil {
+			w.broken.Store(abi.Errorf("sqlite.commit", abi.Unavailable, "", "foreign keys cannot be turned on again: %w", err).
+				WithHint("start the process again"))
+		}
+	}
+}
+
+func (w *writer) commitGroup() {
 	if len(w.committed) == 0 {
 		if !w.conn.raw.AutocommitEnabled() {
 			step(w.rollback)
