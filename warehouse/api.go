@@ -1,6 +1,8 @@
 package warehouse
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -26,6 +28,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Now replaces the clock that Retention goes by.
 	Now func() time.Time
+	// Resolve says what moment a text means, within SQL (product_at('16 minutes ago')); nil
+	// understands LSNs and times as of RFC 3339.
+	Resolve func(ctx context.Context, moment string) (dbms.LSN, error)
 }
 
 // DefaultMemory is what the column store holds in memory unless said otherwise.
@@ -36,6 +41,14 @@ const DefaultMemory = 512 << 20
 type Moment struct {
 	LSN  dbms.LSN  `json:"lsn"`
 	Time time.Time `json:"time"`
+}
+
+// String returns "LSN 12 (2026-11-21T18:05:00Z)".
+func (m Moment) String() string {
+	if m.Time.IsZero() {
+		return fmt.Sprintf("LSN %d", m.LSN)
+	}
+	return fmt.Sprintf("LSN %d (%s)", m.LSN, m.Time.UTC().Format(time.RFC3339Nano))
 }
 
 // A Gap is history that the database had trimmed before it could be spooled:

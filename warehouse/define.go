@@ -1,0 +1,212 @@
+//go:build cgo
+
+package warehouse
+
+import (
+	"context"
+	"database/sql/driver"
+	"encoding/json"
+	"fmt"
+
+	"github.com/dbos-go/dbos/abi"
+	"github.com/dbos-go/dbos/dbms"
+)
+
+// edit returns the catalog to be changed.
+func (a *applier) edit() *catalog {
+	if !a.cloned {
+		a.catalog, a.cloned = a.catalog.clone(), true
+	}
+	return a.catalog
+}
+
+// defined follows a changed definition.
+func (a *applier) defined(ctx context.Context, commit dbms.LSN, ch *dbms.Change) error {
+	c := a.edit()
+	name := ch.Table
+	if ch.Renamed != "" {
+		name = ch.Renamed
+	}
+	t := c.current[name]
+	if ch.Op == dbms.Drop {
+		if t == nil {
+			return nil
+		}
+		return a.dropped(ctx, t, ch.LSN, commit, opDrop)
+	}
+	d := c.define(t, ch)
+	if t == nil {
+		t = &table{id: len(c.tables)}
+		c.tables = append(c.tables, t)
+		t.add(d)
+		c.current[d.Name] = t
+		if err := t.create(ctx, a.s); err != nil {
+			return err
+		}
+		return a.keep(ctx, t, d)
+	}
+	old, columns := t.last(), len(t.columns)
+	t.add(d)
+	delete(c.current, old.Name)
+	c.current[d.Name] = t
+	if err := t.widen(ctx, a.s, columns); err != nil {
+		return err
+	}
+	if err := a.refill(ctx, t, old, columns, defaultsOf(ch)); err != nil {
+		return err
+	}
+	return a.keep(ctx, t, d)
+}
+
+// dropped ends a table and all its rows.
+func (a *applier) dropped(ctx context.Context, t *table, lsn, commit dbms.LSN, op uint8) error {
+	_, err := a.s.exec(ctx, fmt.Sprintf(`INSERT INTO %s (lsn, commit, op, odd, key_odd, end_lsn, end_commit, end_op, %s)
+		SELECT lsn, commit, op, odd, key_odd, %d, %d, %d, %s FROM %s`,
+		t.closed(), t.physicalList(""), lsn, commit-lsn, op, t.physicalList(""), t.live()))
+	if err != nil {
+		return err
+	}
+	if _, err := a.s.exec(ctx, "DELETE FROM "+t.live()); err != nil {
+		return err
+	}
+	last := t.last()
+	d := &definition{LSN: lsn, Name: last.Name, Dropped: true}
+	delete(a.catalog.current, last.Name)
+	t.add(d)
+	return a.keep(ctx, t, d)
+}
+
+// keep writes a definition down.
+func (a *applier) keep(ctx context.Context, t *table, d *definition) error {
+	body, err := json.Marshal(d)
+	if err != nil {
+		return abi.Errorf("warehouse.spool", abi.Invalid, "table "+d.Name, "%w", err)
+	}
+	_, err = a.s.exec(ctx, `INSERT INTO warehouse.definition SELECT $1, $2, coalesce(max(n), 0) + 1, $3 FROM warehouse.definition`,
+		t.id, int64(d.LSN), string(body))
+	return err
+}
+
+// refill gives live rows what they have in the columns from the n-th on: the default of a
+// column that is new, the same value in another type of one that changed.
+func (a *applier) refill(ctx context.Context, t *table, old *definition, n int, defaults map[string]dbms.Value) error {
+	d := t.last()
+	fresh := map[int]dbms.Value{} // by column
+	convert := false
+	for i, p := range d.Physical {
+		if p < n {
+			continue
+		}
+		if t.columns[p].Replaces >= 0 {
+			convert = true
+			continue
+		}
+		if v := defaults[d.Columns[i]]; v != nil {
+			fresh[p] = v
+		}
+	}
+	for p, v := range fresh {
+		if _, fits := t.columns[p].put(v); !fits {
+			convert = true
+		}
+	}
+	if convert {
+		return a.rewrite(ctx, t, old, fresh)
+	}
+	for p, v := range fresh {
+		value, _ := t.columns[p].put(v)
+		if _, err := a.s.exec(ctx, fmt.Sprintf("UPDATE %s SET %s = $1", t.live(), physicalName(p)), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rewrite makes all live rows anew: each value is read exactly and put where the
+// newest definition wants it. Versions stay what they are.
+func (a *applier) rewrite(ctx context.Context, t *table, old *definition, fresh map[int]dbms.Value) error {
+	d := t.last()
+	_, err := a.s.exec(ctx, fmt.Sprintf("CREATE OR REPLACE TEMP TABLE rewritten AS SELECT * FROM %s LIMIT 0", t.live()))
+	if err != nil {
+		return err
+	}
+	before := make([]int, len(d.Physical)) // of each column: where the value is now, -1 for nowhere
+	for i, p := range d.Physical {
+		before[i] = p
+		if t.columns[p].Replaces >= 0 && !contains(old.Physical, p) {
+			before[i] = t.columns[p].Replaces
+		}
+	}
+	err = a.fill(ctx, "temp", "rewritten", func(add func(...driver.Value) error) error {
+		out := make([]driver.Value, liveNumber+len(t.columns))
+		return a.s.query(ctx, func(row []driver.Value) error {
+			copy(out, row)
+			if err := rewriteRow(t, d, before, fresh, out); err != nil {
+				return err
+			}
+			return add(out...)
+		}, "SELECT * FROM "+t.live())
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := a.s.exec(ctx, "DELETE FROM "+t.live()); err != nil {
+		return err
+	}
+	_, err = a.s.exec(ctx, fmt.Sprintf("INSERT INTO %s SELECT * FROM rewritten", t.live()))
+	return err
+}
+
+func contains(list []int, n int) bool {
+	for _, m := range list {
+		if m == n {
+			return true
+		}
+	}
+	return false
+}
+
+// rewriteRow changes a row of the live table in place.
+func rewriteRow(t *table, d *definition, before []int, fresh map[int]dbms.Value, row []driver.Value) error {
+	odd := map[int]dbms.Value{}
+	if text, ok := row[3].(string); ok {
+		var err error
+		if odd, err = oddCells(text); err != nil {
+			return err
+		}
+	}
+	cells := row[liveNumber:]
+	exact := func(p int) dbms.Value {
+		if v, ok := odd[p]; ok {
+			return v
+		}
+		return t.columns[p].get(cells[p])
+	}
+	for i, p := range d.Physical {
+		v, isFresh := fresh[p]
+		if before[i] == p && !isFresh {
+			continue
+		}
+		if !isFresh {
+			v = exact(before[i])
+		}
+		value, fits := t.columns[p].put(v)
+		if !fits {
+			odd[p] = v
+		}
+		cells[p] = value
+	}
+	var o oddRow
+	for p := range t.columns {
+		if v, ok := odd[p]; ok {
+			o.add(p, v)
+		}
+	}
+	for _, p := range d.KeyPhysical {
+		if v, ok := odd[p]; ok {
+			o.addKey(p, v)
+		}
+	}
+	row[3], row[4] = oddText(o.cells), oddText(o.key)
+	return nil
+}
