@@ -281,7 +281,7 @@ func (h *history) defaults(t, old *table) (any, error) {
 		}
 		err := h.w.conn.scan("SELECT "+quote(column)+" FROM "+quote(t.name)+" LIMIT 1", func(r dbms.Rows) error {
 			added = true
-			return r.Scan(&values[i])
+			return r.Scan((*any)(&values[i]))
 		})
 		if err != nil {
 			return nil, err
