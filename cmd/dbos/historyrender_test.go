@@ -154,6 +154,29 @@ func TestReplayed(t *testing.T) {
 	golden(t, "replayed.txt", b.String())
 }
 
+// TestReportsForPrograms keeps the JSON forms, which are a contract.
+func TestReportsForPrograms(t *testing.T) {
+	restore := someRestore()
+	restore.External = someExternal(5)[3:]
+	done := someUndo()
+	done.Lsn, done.Id = 9001, "u1"
+	conflict := abi.Errorf("prov.undo", abi.Conflict, "", "work followed").WithHint("choose a policy")
+	for name, report := range map[string]any{
+		"restore-plan.json": restoreOf(restore, true, nil),
+		"undone.json":       undoOf(done, false, nil),
+		"undo-refused.json": undoOf(nil, false, conflict),
+		"forked.json":       forkOf(&dbosv1.ForkReport{Moment: at(5123, time.Minute), Location: "/x", Tables: []*dbosv1.ForkTable{{Name: "stock", Rows: 3, Checksum: "2c26"}}}),
+		"replayed.json": replayedOf(&dbosv1.Replayed{Id: "order-2", Workflow: "checkout", Steps: 3, EndsDifferently: true, Recorded: "1", Replayed: "error: no",
+			Divergence: &dbosv1.Divergence{Seq: 1, Step: "reserve", Kind: "rows", Statement: 2, Recorded: "1", Replayed: "0", Detail: "other rows"}}),
+	} {
+		c, b := printing(t, screen{})
+		if err := c.printJSON(report); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, b.String())
+	}
+}
+
 func TestForked(t *testing.T) {
 	c, b := printing(t, screen{width: 80})
 	err := c.printFork(&dbosv1.ForkReport{
