@@ -10,6 +10,7 @@ import (
 	"github.com/dbos-go/dbos/dbms"
 	"github.com/dbos-go/dbos/dbms/postgres"
 	"github.com/dbos-go/dbos/dbms/transfer"
+	"github.com/dbos-go/dbos/service/prov"
 	"github.com/dbos-go/dbos/service/sched"
 	"github.com/dbos-go/dbos/service/workflow"
 )
@@ -62,6 +63,9 @@ func openToCopy(ctx context.Context, url string, existing bool) (dbms.DB, *sched
 	tasks, err := sched.New(ctx, db)
 	if err == nil {
 		_, err = workflow.New(ctx, db)
+	}
+	if err == nil {
+		_, err = prov.New(ctx, db)
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, db.Close())

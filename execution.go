@@ -32,6 +32,7 @@ type execution struct {
 	seq     int             // of the last step
 	left    bool            // the function must not go on
 	refusal error           // why, if the run fails by it
+	epoch   int             // of the outcomes that this one's may join
 
 	// Valid after done is closed, if final.
 	final   bool
@@ -68,7 +69,7 @@ func (s *System) freeSlots(n int) {
 // s.cancels from before the task was committed as this worker's: whoever looked
 // for cancelled runs since then may not have found this one.
 func (s *System) execute(t *sched.Task, replay bool, cancels uint64) {
-	e := &execution{sys: s, task: t, done: make(chan struct{})}
+	e := &execution{sys: s, task: t, done: make(chan struct{}), epoch: s.outcomes.begin()}
 	e.ctx, e.cancel = context.WithCancelCause(s.ctx)
 	s.mu.Lock()
 	e.def = s.definitions[t.Name]
@@ -76,10 +77,7 @@ func (s *System) execute(t *sched.Task, replay bool, cancels uint64) {
 	s.executions.Add(1)
 	s.mu.Unlock()
 	if s.cancels.Load() != cancels {
-		select {
-		case s.recheck <- struct{}{}:
-		default:
-		}
+		signal(s.recheck)
 	}
 	go e.run(replay)
 }
@@ -185,7 +183,7 @@ func (e *execution) conclude(output string, err error) {
 		e.failure = e.sys.errors.load(*failure)
 		return
 	}
-	e.sys.outcomes.add(e.task.ID, e.codec, output)
+	e.sys.outcomes.add(e.task.ID, e.codec, output, e.epoch)
 }
 
 func (e *execution) lease() sched.Lease { return sched.Lease{ID: e.task.ID, Epoch: e.task.Epoch} }
@@ -279,12 +277,25 @@ func (e *execution) commitOwn(step *workflow.Step, fn func(tx dbms.Tx) error) er
 	})
 }
 
-// commitStep records a finished step and nothing else. Its work is done: the
-// end of the run's context does not stop the recording.
-func (e *execution) commitStep(step *workflow.Step) error {
-	return e.recorded(step, func() error {
-		return e.sys.journal.RecordAlone(context.WithoutCancel(e.ctx), e.call(e.procedure(step), step.Seq), e.task.ID, e.task.Epoch, step)
+// commitStep records a finished step, and what it looked at. Its work is done:
+// the end of the run's context does not stop the recording.
+func (e *execution) commitStep(step *workflow.Step, rec *recorder) error {
+	ctx, call := context.WithoutCancel(e.ctx), e.call(e.procedure(step), step.Seq)
+	err := e.recorded(step, func() error {
+		if rec.empty() {
+			return e.sys.journal.RecordAlone(ctx, call, e.task.ID, e.task.Epoch, step)
+		}
+		return e.sys.tasks.Alone(ctx, call, func(tx dbms.Tx) error {
+			if err := rec.seal(tx); err != nil {
+				return err
+			}
+			return e.record(tx, step)
+		})
 	})
+	if err == nil {
+		rec.committed()
+	}
+	return err
 }
 
 // recorded persists a step by fn. If an earlier try, whose outcome was not

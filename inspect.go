@@ -99,7 +99,8 @@ func (s *System) Runs(ctx context.Context, f Filter) ([]RunInfo, error) {
 // Lookup returns a run, or an error of kind abi.NotFound.
 func (s *System) Lookup(ctx context.Context, id string) (RunInfo, error) {
 	var info RunInfo
-	err := s.db.View(ctx, func(tx dbms.Tx) error {
+	err := s.lookAt(ctx, "lookup", func(tx dbms.Tx, rec *recorder) error {
+		rec.read(taskTable, id)
 		t, err := s.tasks.Get(tx, id)
 		if err == nil {
 			info = s.info(t)
@@ -107,6 +108,18 @@ func (s *System) Lookup(ctx context.Context, id string) (RunInfo, error) {
 		return err
 	})
 	return info, err
+}
+
+// lookAt is View for the services. What a run reads of others is recorded; who
+// looks at runs from outside, again and again, is not.
+func (s *System) lookAt(ctx context.Context, procedure string, fn func(tx dbms.Tx, rec *recorder) error) error {
+	var v *viewing
+	if executionOf(ctx) != nil {
+		v = s.views.begin()
+	}
+	err := s.db.View(ctx, func(tx dbms.Tx) error { return fn(tx, v.saw(tx)) })
+	v.end(ctx, procedure)
+	return err
 }
 
 func (s *System) info(t *sched.Task) RunInfo {
@@ -149,8 +162,9 @@ func payload(codec string, text *string) json.RawMessage {
 // Journal returns the recorded steps of a run, in order.
 func (s *System) Journal(ctx context.Context, id string) ([]StepInfo, error) {
 	var list []StepInfo
-	err := s.db.View(ctx, func(tx dbms.Tx) error {
+	err := s.lookAt(ctx, "journal", func(tx dbms.Tx, rec *recorder) error {
 		list = nil
+		rec.read(taskTable, id)
 		t, err := s.tasks.Get(tx, id)
 		if err != nil {
 			return err
@@ -186,8 +200,9 @@ func (s *System) stepInfo(codec string, step *workflow.Step) StepInfo {
 // Events returns what a run has published, by key.
 func (s *System) Events(ctx context.Context, id string) ([]EventInfo, error) {
 	var list []EventInfo
-	err := s.db.View(ctx, func(tx dbms.Tx) error {
+	err := s.lookAt(ctx, "events", func(tx dbms.Tx, rec *recorder) error {
 		list = nil
+		rec.read(taskTable, id)
 		t, err := s.tasks.Get(tx, id)
 		if err != nil {
 			return err

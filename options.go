@@ -13,6 +13,7 @@ import (
 type Option func(*options)
 
 type options struct {
+	url        string // as the system was opened
 	db         dbms.Options
 	app        string
 	migrations fs.FS

@@ -10,6 +10,7 @@ type outcomes struct {
 	known map[string]known
 	order []string // a ring
 	next  int
+	epoch int // how often they were cleared
 }
 
 type known struct {
@@ -24,12 +25,31 @@ const (
 	maxKeptOutcome = 1024
 )
 
-func (o *outcomes) add(id string, codec Codec, output string) {
+// begin is asked when an execution begins: what was cleared since is not added.
+func (o *outcomes) begin() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.epoch
+}
+
+// clear forgets all outcomes, also those of executions that have begun: the
+// database has been put back to a state in which they may not have ended.
+func (o *outcomes) clear() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.known, o.order, o.next = nil, nil, 0
+	o.epoch++
+}
+
+func (o *outcomes) add(id string, codec Codec, output string, epoch int) {
 	if len(output) > maxKeptOutcome {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if epoch != o.epoch {
+		return
+	}
 	if o.known == nil {
 		o.known, o.order = make(map[string]known, keptOutcomes), make([]string, keptOutcomes)
 	}

@@ -49,7 +49,9 @@ func (r *Run[Out]) Result(ctx context.Context) (Out, error) {
 	if err == nil {
 		err = o.decode(&value)
 	}
-	return outcome(e, step, value, err)
+	rec := e.sys.recorder()
+	rec.read(taskTable, r.id)
+	return outcome(e, step, value, err, rec)
 }
 
 // headStart is how long the result of a run that was queued just now is

@@ -80,7 +80,7 @@ func Step[T any](ctx Context, name string, fn func(ctx context.Context) (T, erro
 		value, err = fn(stepCtx)
 		return err
 	})
-	return outcome(e, step, value, err)
+	return outcome(e, step, value, err, nil)
 }
 
 // Transaction runs fn as one transaction, which commits together with the
@@ -96,22 +96,27 @@ func Transaction[T any](ctx Context, name string, fn func(tx *Tx) (T, error), op
 	if recorded {
 		return value, replay(e, step, &value)
 	}
+	rec := e.sys.recorder()
 	err := e.try(step, o.retry, func() error {
-		var own error // fn's
-		err := e.commit(e.ctx, step, func(tx dbms.Tx) error {
-			value, own = fn(&Tx{tx: tx, sys: e.sys, ctx: ctx, run: e})
-			if own != nil {
-				return own
+		return e.commit(e.ctx, step, func(tx dbms.Tx) error {
+			rec.begin()
+			var err error
+			if value, err = fn(&Tx{tx: tx, sys: e.sys, ctx: ctx, run: e, rec: rec}); err != nil {
+				rec.saw(tx)
+				return err
 			}
 			output, err := encode(e.codec, "result of transaction "+name, value)
 			step.Output = &output
-			return err
+			if err != nil {
+				return err
+			}
+			return rec.seal(tx)
 		})
-		return err
 	})
 	if err != nil {
-		return outcome(e, step, value, err)
+		return outcome(e, step, value, err, rec)
 	}
+	rec.committed()
 	return value, replay(e, step, &value)
 }
 
@@ -164,9 +169,9 @@ func (e *execution) sleep(d time.Duration) {
 	}
 }
 
-// outcome records the value or error of a step and returns what was
-// recorded.
-func outcome[T any](e *execution, step *workflow.Step, value T, err error) (T, error) {
+// outcome records the value or error of a step, and what it looked at, and
+// returns what was recorded.
+func outcome[T any](e *execution, step *workflow.Step, value T, err error, rec *recorder) (T, error) {
 	var recorded T
 	step.Output = nil
 	if err == nil {
@@ -178,7 +183,7 @@ func outcome[T any](e *execution, step *workflow.Step, value T, err error) (T, e
 	if err != nil {
 		step.Error = new(e.sys.errors.store(err))
 	}
-	if err := e.commitStep(step); err != nil {
+	if err := e.commitStep(step, rec); err != nil {
 		return recorded, err
 	}
 	return recorded, replay(e, step, &recorded)

@@ -14,6 +14,7 @@ import (
 	"github.com/dbos-go/dbos/dbms"
 	"github.com/dbos-go/dbos/dbms/postgres"
 	"github.com/dbos-go/dbos/dbms/sqlite"
+	"github.com/dbos-go/dbos/service/prov"
 	"github.com/dbos-go/dbos/service/sched"
 	"github.com/dbos-go/dbos/service/workflow"
 )
@@ -24,6 +25,7 @@ type System struct {
 	db      dbms.DB
 	tasks   *sched.Service
 	journal *workflow.Service
+	prov    *prov.Service
 	options options
 	errors  *errorRegistry
 	log     *slog.Logger
@@ -48,6 +50,8 @@ type System struct {
 	cancels     atomic.Uint64 // how often cancelled runs were looked for
 	recheck     chan struct{} // they must be looked for again
 	heart       heart         // on a database that many machines share
+	statements  statementTexts
+	views       views
 	executions  sync.WaitGroup
 	background  sync.WaitGroup
 	closed      func() error
@@ -64,6 +68,7 @@ var errClosing = abi.Errorf("dbos.close", abi.Closed, "system", "it is closing")
 // Register all workflows, then call Launch, or start one.
 func Open(ctx context.Context, url string, opts ...Option) (*System, error) {
 	o := defaults()
+	o.url = url
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -73,7 +78,7 @@ func Open(ctx context.Context, url string, opts ...Option) (*System, error) {
 	if o.principal == "" {
 		o.principal = osUser()
 	}
-	db, err := openDB(ctx, url, o.db)
+	db, err := openDB(ctx, url, o.engine())
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +131,7 @@ func newSystem(ctx context.Context, db dbms.DB, o options) (*System, error) {
 	}
 	s.worker.Store(new(db.Status().Node))
 	s.heart.init()
+	s.views.init(s)
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	s.closed = sync.OnceValue(s.close)
 	var err error
@@ -135,7 +141,13 @@ func newSystem(ctx context.Context, db dbms.DB, o options) (*System, error) {
 	if s.journal, err = workflow.New(ctx, db); err != nil {
 		return nil, err
 	}
-	return s, s.migrate(ctx)
+	if s.prov, err = prov.New(ctx, db); err != nil {
+		return nil, err
+	}
+	if err := s.migrate(ctx); err != nil {
+		return nil, err
+	}
+	return s, s.startHistory(ctx)
 }
 
 // migrate brings the application's tables up to date.
@@ -216,7 +228,7 @@ func (s *System) close() error {
 	case <-time.After(closeGrace):
 		s.log.Warn("closing while steps are still running", "after", closeGrace)
 	}
-	return errors.Join(err, s.db.Close())
+	return errors.Join(err, s.prov.Close(), s.db.Close())
 }
 
 // Status describes a system.

@@ -20,16 +20,30 @@ type Tx struct {
 	sys *System
 	ctx context.Context
 	run *execution // nil outside of workflows
+	rec *recorder  // nil if nothing is recorded
 }
 
 // Exec runs a statement and returns how many rows it changed.
 func (t *Tx) Exec(sql string, args ...any) (int64, error) {
-	return t.tx.Exec(dbms.SQL(sql), args...)
+	text := t.sys.statements.get(sql)
+	place := t.rec.statement(text, args, true)
+	n, err := t.tx.Exec(text.query, args...)
+	if err == nil {
+		t.rec.rows(place, n)
+	}
+	return n, err
 }
 
 // Query runs a statement that returns rows. Close them.
 func (t *Tx) Query(sql string, args ...any) (dbms.Rows, error) {
-	return t.tx.Query(dbms.SQL(sql), args...)
+	text := t.sys.statements.get(sql)
+	place := t.rec.statement(text, args, false)
+	rows, err := t.tx.Query(text.query, args...)
+	if err != nil || place < 0 {
+		return rows, err
+	}
+	t.rec.rows(place, 0)
+	return &recordedRows{Rows: rows, rec: t.rec, place: place}, nil
 }
 
 // QueryRow runs a statement that returns at most one row of interest.
@@ -79,17 +93,28 @@ func (r *Row) Scan(dest ...any) error {
 //
 // In a workflow use Transaction.
 func (s *System) Update(ctx context.Context, name string, fn func(tx *Tx) error) error {
+	rec := s.recorder()
 	_, err := s.db.Update(ctx, s.call(name, s.principal(ctx)), func(tx dbms.Tx) error {
-		return fn(&Tx{tx: tx, sys: s, ctx: ctx})
+		rec.begin()
+		if err := fn(&Tx{tx: tx, sys: s, ctx: ctx, rec: rec}); err != nil {
+			return err
+		}
+		return rec.seal(tx)
 	})
+	if err == nil {
+		rec.committed()
+	}
 	return err
 }
 
 // View runs fn on a snapshot, which cannot be written.
 func (s *System) View(ctx context.Context, fn func(tx *Tx) error) error {
-	return s.db.View(ctx, func(tx dbms.Tx) error {
-		return fn(&Tx{tx: tx, sys: s, ctx: ctx})
+	v := s.views.begin()
+	err := s.db.View(ctx, func(tx dbms.Tx) error {
+		return fn(&Tx{tx: tx, sys: s, ctx: ctx, rec: v.saw(tx)})
 	})
+	v.end(ctx, "view")
+	return err
 }
 
 // Watch returns a watcher of a topic. The system itself notifies "runs" when

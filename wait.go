@@ -221,7 +221,9 @@ func GetEvent[T any](ctx context.Context, s *System, runID, key string) (T, erro
 	if err == nil {
 		err = decode(q.codec, "event "+key, q.value, &value)
 	}
-	return outcome(e, step, value, err)
+	rec := s.recorder()
+	rec.read("wf_event", runID, key)
+	return outcome(e, step, value, err, rec)
 }
 
 // An eventQuery looks for an event of a run.
