@@ -159,7 +159,7 @@ func (s *System) enter(ctx context.Context, t *sched.Task) (ours bool, err error
 				return err
 			})
 			if err == nil && unknown && sched.Entered(t, old) {
-				t.State, t.Epoch, t.Attempt = sched.Running, 1, 1
+				t.State, t.Epoch, t.Attempt = sched.Running, old.Epoch, 1
 				return true, nil
 			}
 			if err == nil {

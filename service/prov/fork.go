@@ -3,16 +3,9 @@ package prov
 import (
 	"context"
 
+	"github.com/dbos-go/dbos/abi"
 	"github.com/dbos-go/dbos/dbms"
 )
-
-// A Progress is how far something long is.
-type Progress struct {
-	Phase string `json:"phase"`
-	Table string `json:"table,omitempty"`
-	Rows  int64  `json:"rows"`
-	Total int64  `json:"total"` // 0 while it is not known
-}
 
 // A ForkReport says what a fork has.
 type ForkReport struct {
@@ -30,14 +23,29 @@ type ForkTable struct {
 	Digest string `json:"digest"` // of its rows: see Digest
 }
 
-// Fork makes target, an opened database without a system's rows, a working system as of a moment:
-// independent of the source, with all tables, runs and journals. progress may be nil.
-func (s *Service) Fork(ctx context.Context, at Moment, target dbms.DB, progress func(Progress)) (*ForkReport, error) {
-	return nil, notYet("prov.fork")
-}
+// ForkProcedure is the name of the transaction that fills a fork.
+const ForkProcedure = "prov.fork"
 
-// Digest is a table's content as a digest, whatever the engine and the order of
-// its rows.
-func Digest(ctx context.Context, db dbms.DB, table string) (digest string, rows int64, err error) {
-	return "", 0, notYet("prov.digest")
+// Fork makes target a working system as of a moment: independent of the source, with all
+// tables, runs and journals. target is an open database of the same engine that has the services' tables, without
+// rows, and no others. It is filled in one transaction, and what is written is read back
+// and compared. Indexes, views and triggers are as they are now. progress may be nil.
+func (s *Service) Fork(ctx context.Context, at Moment, target dbms.DB, progress func(Progress)) (*ForkReport, error) {
+	w, err := s.past(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b, err := newBuilding(ctx, s, w, target, at)
+	if err != nil {
+		return nil, err
+	}
+	if progress != nil {
+		b.progress = progress
+	}
+	call := abi.Call{Procedure: ForkProcedure, Principal: abi.System}
+	if _, err := target.UpdateExclusive(ctx, call, nil, func(tx dbms.Tx) error { return b.run(ctx, tx) }); err != nil {
+		return nil, err
+	}
+	b.report.At = at
+	return b.report, nil
 }

@@ -292,3 +292,63 @@ func (postgresDialect) continued(s *shape) []string {
 	}
 	return list
 }
+
+var (
+	postgresBefore = dbms.System(`
+		SELECT 'type ' || t.typname, 'CREATE TYPE ' || quote_ident(t.typname) || ' AS ENUM (' ||
+			(SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) FROM pg_enum AS e WHERE e.enumtypid = t.oid) || ')'
+		FROM pg_type AS t WHERE t.typnamespace = current_schema()::regnamespace AND t.typtype = 'e'
+		UNION ALL
+		SELECT 'domain ' || t.typname, 'CREATE DOMAIN ' || quote_ident(t.typname) || ' AS ' || format_type(t.typbasetype, t.typtypmod) ||
+			coalesce((SELECT string_agg(' ' || pg_get_constraintdef(k.oid), '' ORDER BY k.conname) FROM pg_constraint AS k WHERE k.contypid = t.oid), '')
+		FROM pg_type AS t WHERE t.typnamespace = current_schema()::regnamespace AND t.typtype = 'd'
+		UNION ALL
+		SELECT 'sequence ' || c.relname, 'CREATE SEQUENCE IF NOT EXISTS ' || quote_ident(c.relname)
+		FROM pg_class AS c WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'S' AND c.relname NOT LIKE 'dbos\_%'
+			AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'i')`)
+	// What the server writes names the schema, which is another one there.
+	postgresAfter = dbms.System(`
+		SELECT what, replace(text, quote_ident(current_schema()) || '.', '') FROM (
+			SELECT 1 AS n, i.relname AS name, 'index ' || i.relname AS what, pg_get_indexdef(x.indexrelid) AS text, t.relname AS owner
+			FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid JOIN pg_class AS t ON t.oid = x.indrelid
+			WHERE t.relnamespace = current_schema()::regnamespace AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = x.indexrelid)
+			UNION ALL
+			SELECT 2, p.proname, 'function ' || p.proname, pg_get_functiondef(p.oid), p.proname FROM pg_proc AS p
+			WHERE p.pronamespace = current_schema()::regnamespace AND p.prokind IN ('f', 'p')
+				AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+			UNION ALL
+			SELECT 3, c.relname, 'view ' || c.relname, 'CREATE VIEW ' || quote_ident(c.relname) || ' AS ' || pg_get_viewdef(c.oid), c.relname
+			FROM pg_class AS c WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'v'
+			UNION ALL
+			SELECT 4, g.tgname, 'trigger ' || g.tgname || ' of ' || t.relname, pg_get_triggerdef(g.oid), t.relname
+			FROM pg_trigger AS g JOIN pg_class AS t ON t.oid = g.tgrelid
+			WHERE t.relnamespace = current_schema()::regnamespace AND NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgname NOT LIKE '0\_dbos\_%') AS x
+		WHERE owner NOT LIKE 'dbos\_%' AND owner NOT LIKE 'h\_%' AND owner !~ '^(sched|wf|ipc|fs|auth|prov)_' ORDER BY n, name`)
+	postgresObjects = dbms.System(`
+		SELECT 'DROP ' || CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END || ' IF EXISTS ' || quote_ident(relname) || ' CASCADE', relname::text
+		FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v', 'm') AND NOT relispartition
+			AND relname NOT LIKE 'dbos\_%' AND relname NOT LIKE 'h\_%'`)
+)
+
+func (postgresDialect) extras(tx dbms.Tx) (before, after []extra, err error) {
+	into := func(list *[]extra) func(row []dbms.Value) error {
+		return func(row []dbms.Value) error {
+			*list = append(*list, extra{textOf(row[0]), textOf(row[1])})
+			return nil
+		}
+	}
+	if err = each(tx, postgresBefore, into(&before)); err == nil {
+		err = each(tx, postgresAfter, into(&after))
+	}
+	return before, after, err
+}
+
+func (postgresDialect) drops(tx dbms.Tx) (list []string, err error) {
+	err = each(tx, postgresObjects, func(row []dbms.Value) error {
+		if !IsService(textOf(row[1])) {
+			list = append(list, textOf(row[0]))
+		}
+		return nil
+	})
+	return list, err
+}

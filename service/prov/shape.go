@@ -28,6 +28,9 @@ type shape struct {
 	whole bool
 }
 
+// rowKey names the key of a table without one.
+const rowKey = "dbos_rowid"
+
 // A shapeColumn is a stored column.
 type shapeColumn struct {
 	name string
@@ -88,6 +91,11 @@ type dialect interface {
 	// continued are the statements that let automatic keys of a table continue
 	// after the largest one.
 	continued(s *shape) []string
+	// extras are what the application has besides tables and rows: what its
+	// tables may need, and the rest. drops are the statements that remove its
+	// tables, with all that hangs on them.
+	extras(tx dbms.Tx) (before, after []extra, err error)
+	drops(tx dbms.Tx) ([]string, error)
 }
 
 func dialectOf(db dbms.DB) (dialect, error) {

@@ -23,6 +23,12 @@ var (
 	sqliteRelated = dbms.System(`
 		SELECT DISTINCT m.name FROM sqlite_schema AS m JOIN pragma_foreign_key_list(m.name) AS f
 		WHERE m.type = 'table' AND (lower(m.name) IN (SELECT lower(value) FROM json_each($1)) OR lower(f."table") IN (SELECT lower(value) FROM json_each($1)))`)
+	sqliteExtras = dbms.System(`
+		SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE type IN ('index', 'view', 'trigger') AND sql IS NOT NULL AND name NOT LIKE 'h\_%' ESCAPE '\'
+		ORDER BY CASE type WHEN 'index' THEN 1 WHEN 'view' THEN 2 ELSE 3 END, rowid`)
+	sqliteObjects = dbms.System(`
+		SELECT type, name FROM sqlite_schema WHERE type IN ('view', 'table') AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND name NOT LIKE 'h\_%' ESCAPE '\'
+			AND name NOT LIKE 'dbos\_%' ESCAPE '\' ORDER BY type DESC, rowid DESC`)
 	sqliteBroken = dbms.System(`SELECT c."table", c.rowid, c.parent FROM pragma_foreign_key_check($1) AS c LIMIT 10`)
 )
 
@@ -216,3 +222,23 @@ func (sqliteDialect) check(tx dbms.Tx, tables []string) ([]string, error) {
 }
 
 func (sqliteDialect) continued(*shape) []string { return nil } // SQLite sees to it itself
+
+func (sqliteDialect) extras(tx dbms.Tx) (before, after []extra, err error) {
+	err = each(tx, sqliteExtras, func(row []dbms.Value) error {
+		if !IsService(textOf(row[2])) {
+			after = append(after, extra{textOf(row[0]) + " " + textOf(row[1]), textOf(row[3])})
+		}
+		return nil
+	})
+	return nil, after, err
+}
+
+func (sqliteDialect) drops(tx dbms.Tx) (list []string, err error) {
+	err = each(tx, sqliteObjects, func(row []dbms.Value) error {
+		if name := textOf(row[1]); !IsService(name) {
+			list = append(list, "DROP "+strings.ToUpper(textOf(row[0]))+" "+quote(name))
+		}
+		return nil
+	})
+	return list, err
+}

@@ -34,12 +34,13 @@ func (s *Service) Enter(ctx context.Context, call abi.Call, t *Task) (added bool
 		return false, err
 	}
 	var result string
-	if err := one(rows, &result); err != nil {
+	var epoch int
+	if err := one(rows, &result, &epoch); err != nil {
 		return false, err
 	}
 	switch result {
 	case "running":
-		t.State, t.Epoch, t.Attempt, t.StartedAt = Running, 1, 1, &t.CreatedAt
+		t.State, t.Epoch, t.Attempt, t.StartedAt = Running, epoch, 1, &t.CreatedAt
 		s.shared.Signal(Changed)
 	case "queued": // perhaps because the worker has lost its lease
 		t.State, t.Worker = Queued, nil
@@ -59,7 +60,7 @@ func (s *Service) Enter(ctx context.Context, call abi.Call, t *Task) (added bool
 // made this worker's: its outcome was unknown, and it was done.
 func Entered(t, old *Task) bool {
 	return t.Worker != nil && old.State == Running && old.Worker != nil && *old.Worker == *t.Worker &&
-		old.Epoch == 1 && old.CreatedAt.Equal(t.CreatedAt)
+		old.Attempt == 1 && old.CreatedAt.Equal(t.CreatedAt)
 }
 
 // one scans the only row of a gathered call.

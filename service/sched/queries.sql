@@ -6,17 +6,18 @@ ON CONFLICT (id) DO NOTHING
 
 -- name: task_insert engine: postgres
 -- The same; but the worker must hold its lease, by the server's clock: a worker
--- that is declared dead can make no task its own.
+-- that is declared dead can make no task its own. And a running task's epoch is
+-- above the ground, which the embedded engine's only process knows. Returns it.
 INSERT INTO sched_task (id, name, queue, state, priority, codec, input, parent, principal, version,
     worker, epoch, attempt, created_at, started_at)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::bigint + CASE WHEN $12::bigint > 0 THEN coalesce((SELECT ground FROM sched_fence), 0) ELSE 0 END, $13, $14, $15
 WHERE $11::text IS NULL OR EXISTS (SELECT 1 FROM sched_worker
     WHERE id = $11 AND lease_until > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
-ON CONFLICT (id) DO NOTHING
+ON CONFLICT (id) DO NOTHING RETURNING epoch
 
 -- name: task_submit engine: postgres
 -- $1 id, $2 name, $3 queue, $4 priority, $5 codec, $6 input, $7 parent, $8 principal, $9 version,
--- $10 worker or NULL, $11 now. Returns running, queued, exists, or no queue.
+-- $10 worker or NULL, $11 now. Returns running, queued, exists, or no queue, and the epoch.
 --
 -- READ COMMITTED is enough: the unique key decides who is first, queues are
 -- never removed, and a lease that ends while this runs is found by whoever
@@ -38,11 +39,13 @@ added AS (
     INSERT INTO sched_task (id, name, queue, state, priority, codec, input, parent, principal, version,
         worker, epoch, attempt, created_at, started_at)
     SELECT id, name, queue, CASE WHEN holder IS NULL THEN 'queued' ELSE 'running' END, priority, codec, input, parent,
-        principal, version, holder, (holder IS NOT NULL)::int, (holder IS NOT NULL)::int, now, CASE WHEN holder IS NOT NULL THEN now END
+        principal, version, holder,
+        CASE WHEN holder IS NOT NULL THEN 1 + coalesce((SELECT ground FROM sched_fence), 0) ELSE 0 END, (holder IS NOT NULL)::int, now, CASE WHEN holder IS NOT NULL THEN now END
     FROM c WHERE known AND first ORDER BY n
     ON CONFLICT (id) DO NOTHING RETURNING id)
 SELECT c.n, CASE WHEN NOT c.known THEN 'no queue' WHEN NOT (c.first AND c.id IN (SELECT a.id FROM added AS a)) THEN 'exists'
-    WHEN c.holder IS NULL THEN 'queued' ELSE 'running' END
+    WHEN c.holder IS NULL THEN 'queued' ELSE 'running' END,
+    1 + coalesce((SELECT ground FROM sched_fence), 0)
 FROM c
 
 -- name: task_submit_many engine: postgres
@@ -134,7 +137,7 @@ UNION ALL SELECT 'waiting', (SELECT count(*) FROM sched_task WHERE state = 'wait
 
 -- name: task_claim
 -- $1 queue, $2 names (JSON array), $3 limit, $4 worker, $5 now
-UPDATE sched_task SET state = 'running', worker = $4, epoch = epoch + 1, attempt = attempt + 1,
+UPDATE sched_task SET state = 'running', worker = $4, epoch = max(epoch, coalesce((SELECT ground FROM sched_fence), 0)) + 1, attempt = attempt + 1,
     started_at = coalesce(started_at, $5)
 WHERE seq IN (
     SELECT seq FROM sched_task WHERE state = 'queued' AND queue = $1
@@ -165,7 +168,8 @@ picked AS MATERIALIZED (
             AND name = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))
         ORDER BY -priority, seq LIMIT $3::bigint FOR UPDATE SKIP LOCKED) AS t
     LIMIT $3::bigint)
-UPDATE sched_task AS t SET state = 'running', worker = $4, epoch = t.epoch + 1, attempt = t.attempt + 1,
+UPDATE sched_task AS t SET state = 'running', worker = $4,
+    epoch = greatest(t.epoch, coalesce((SELECT ground FROM sched_fence), 0)) + 1, attempt = t.attempt + 1,
     started_at = coalesce(t.started_at, $5)
 FROM picked AS p WHERE t.ctid = p.place
 RETURNING t.seq, t.priority, t.id, t.name, t.queue, t.codec, t.input, t.parent, t.principal, t.version, t.epoch, t.attempt, t.recoveries
@@ -405,3 +409,13 @@ DELETE FROM sched_worker WHERE id = $1
 
 -- name: worker_expire
 DELETE FROM sched_worker WHERE id <> $1 AND (lease_until IS NULL OR lease_until < $2)
+
+-- name: fence_raise
+INSERT INTO sched_fence (id, ground) SELECT 1, coalesce(max(epoch), 0) FROM sched_task WHERE true
+ON CONFLICT (id) DO UPDATE SET ground = excluded.ground WHERE excluded.ground > sched_fence.ground
+
+-- name: fence_ground
+SELECT ground FROM sched_fence
+
+-- name: fence_requeue
+UPDATE sched_task SET state = 'queued', worker = NULL WHERE state = 'running'

@@ -26,6 +26,7 @@ type Service struct {
 	shared dbms.Gatherer // db, if many machines share it, or nil
 	claims claims
 	last   atomic.Int64 // the last creation time given out: see created
+	ground atomic.Int64 // of the epochs, if this process is the database's only one
 }
 
 type queries struct {
@@ -35,6 +36,7 @@ type queries struct {
 	TaskCancel, TaskResume, TaskRelease, TaskRecover        *dbms.Query
 	TaskPoisoned, QueuePut, QueueList, QueueGet             *dbms.Query
 	WorkerInsert, WorkerDelete, WorkerExpire, WorkerList    *dbms.Query
+	FenceRaise, FenceGround, FenceRequeue                   *dbms.Query
 
 	// Of engines that many machines share.
 	TaskSubmit, TaskSubmitMany, TaskFinishMany, TaskProbe, TaskLock *dbms.Query
@@ -49,7 +51,15 @@ func New(ctx context.Context, db dbms.DB) (*Service, error) {
 	if err := Schema().Install(ctx, db, &s.q); err != nil {
 		return nil, err
 	}
-	return s, nil
+	if s.shared != nil {
+		return s, nil
+	}
+	err := db.View(ctx, func(tx dbms.Tx) error {
+		ground, err := s.readGround(tx)
+		s.ground.Store(ground)
+		return err
+	})
+	return s, err
 }
 
 // Shared reports whether other machines may work on the database. If not, its

@@ -6,7 +6,7 @@ import (
 )
 
 // Submit adds a task. A worker in t.Worker makes it that worker's at once,
-// under epoch 1, without a claim; otherwise it is queued. It reports whether
+// under t.Epoch, without a claim; otherwise it is queued. It reports whether
 // the task is new: with an ID that exists nothing is changed, and the caller
 // compares.
 func (s *Service) Submit(tx dbms.Tx, t *Task) (added bool, err error) {
@@ -40,11 +40,27 @@ func (s *Service) Submit(tx dbms.Tx, t *Task) (added bool, err error) {
 func (s *Service) insert(tx dbms.Tx, t *Task) (added bool, err error) {
 	t.State, t.Epoch, t.Attempt, t.StartedAt = Queued, 0, 0, nil
 	if t.Worker != nil {
-		t.State, t.Epoch, t.Attempt, t.StartedAt = Running, 1, 1, &t.CreatedAt
+		// Where processes share the database the statement adds its ground.
+		t.State, t.Epoch, t.Attempt, t.StartedAt = Running, 1+int(s.ground.Load()), 1, &t.CreatedAt
 	}
-	n, err := tx.Exec(s.q.TaskInsert, t.ID, t.Name, t.Queue, string(t.State), t.Priority, t.Codec, t.Input,
-		t.Parent, t.Principal, t.Version, t.Worker, t.Epoch, t.Attempt, t.CreatedAt, t.StartedAt)
-	return n > 0, err
+	args := []any{t.ID, t.Name, t.Queue, string(t.State), t.Priority, t.Codec, t.Input,
+		t.Parent, t.Principal, t.Version, t.Worker, t.Epoch, t.Attempt, t.CreatedAt, t.StartedAt}
+	if s.shared == nil {
+		n, err := tx.Exec(s.q.TaskInsert, args...)
+		return n > 0, err
+	}
+	rows, err := tx.Query(s.q.TaskInsert, args...)
+	if err != nil {
+		return false, err
+	}
+	defer rows.Close()
+	if added = rows.Next(); added {
+		err = rows.Scan(&t.Epoch)
+	}
+	if err == nil {
+		err = rows.Err()
+	}
+	return added, err
 }
 
 func noQueue(name string) error {
