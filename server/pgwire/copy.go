@@ -47,7 +47,9 @@ func (s *session) copyOut(ctx context.Context, st *statement) (*result, error) {
 		return nil, err
 	}
 	text := st.text[tokens[1].pos:tokens[to-1].end()]
-	if !tokens[1].op("(") {
+	if tokens[1].op("(") && tokens[to-1].op(")") {
+		text = text[1 : len(text)-1]
+	} else {
 		columns := "*"
 		if open := slices.IndexFunc(tokens[1:to], func(t token) bool { return t.op("(") }); open >= 0 {
 			columns = st.text[tokens[open+1].end():tokens[to-1].pos]

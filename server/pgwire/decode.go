@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgtype"
 )
@@ -34,8 +36,12 @@ func decode(oid uint32, format int16, raw []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if text, ok := v.(string); ok && strings.Contains(text, "\x00") {
-		return nil, failure("22021", "invalid byte sequence for encoding \"UTF8\": 0x00")
+	text, ok := v.(string)
+	if ok && (strings.Contains(text, "\x00") || !utf8.ValidString(text)) {
+		return nil, failure("22021", "a parameter is not text in UTF-8, or has a zero byte")
+	}
+	if ok && oid == 0 {
+		return untold(text), nil
 	}
 	return v, nil
 }
@@ -145,6 +151,32 @@ func decodeNumeric(format int16, raw []byte) (any, error) {
 		return nil, failure("22003", "a number is out of range: %v", err)
 	}
 	return f.Float64, nil
+}
+
+// An untold argument is a text whose type nobody told. DuckDB reads it as the
+// place where it stands asks, as it does with a literal.
+type untold string
+
+// told returns arguments as a Source takes them: untold ones as texts or, if
+// they look like numbers and numbers are asked for, as these.
+func told(args []any, numbers bool) (list []any, changed bool) {
+	list = slices.Clone(args)
+	for i, arg := range list {
+		text, ok := arg.(untold)
+		if !ok {
+			continue
+		}
+		list[i] = string(text)
+		if !numbers {
+			continue
+		}
+		if n, err := strconv.ParseInt(string(text), 10, 64); err == nil {
+			list[i], changed = n, true
+		} else if f, err := strconv.ParseFloat(string(text), 64); err == nil {
+			list[i], changed = f, true
+		}
+	}
+	return list, changed
 }
 
 // A decimal is a number with a decimal point.

@@ -70,7 +70,7 @@ const flushBytes = 64 << 10
 // many. It reports how many, and whether the limit ended it.
 func (s *session) sendRows(ctx context.Context, r *result, fields []field, limit int64) (n int64, more bool, err error) {
 	row := &pgproto3.DataRow{Values: make([][]byte, len(fields))}
-	var scratch []byte
+	scratch := make([]byte, 0, 512) // not nil: an empty text is not NULL
 	for limit <= 0 || n < limit {
 		if err := ctx.Err(); err != nil {
 			return n, false, err

@@ -213,11 +213,32 @@ func (r *rewriter) name(l *line, i, hi int) int {
 		l.add(begin, literal(r.s.user)+r.alias(l, begin, end, hi, t.value))
 		return end
 	}
+	if !l.selecting && slices.Contains([]string{"generate_series", "unnest"}, t.value) && i+1 < hi && tokens[i+1].op("(") {
+		return r.tableFunction(l, begin, i, hi)
+	}
 	if _, ok := catalogRelations()[t.value]; ok && strings.HasPrefix(t.value, "pg_") {
 		r.used[t.value] = true
 	}
 	l.add(begin, t.text)
 	return i + 1
+}
+
+// tableFunction writes a function that gives rows of one column. With
+// PostgreSQL its alias is the name of the column too.
+func (r *rewriter) tableFunction(l *line, begin, i, hi int) int {
+	tokens := r.st.tokens
+	end := r.closing(i+1, hi)
+	l.add(begin, tokens[i].text+"("+r.rewrite(i+2, end)+")")
+	next := min(end+1, hi)
+	if next < hi && tokens[next].is("as") {
+		next++
+	}
+	if next >= hi || !aliases(tokens[next]) || next+1 < hi && tokens[next+1].op("(") {
+		return min(end+1, hi)
+	}
+	name := quoteName(tokens[next].value)
+	l.add(next, name+"("+name+")")
+	return next + 1
 }
 
 // schemaRelation writes a relation of information_schema.
@@ -374,7 +395,8 @@ func (r *rewriter) cast(l *line, i, hi int) int {
 	word, next := r.typeWord(i+1, hi)
 	if catalog, ok := registered[word]; ok {
 		first := r.operandBefore(i)
-		l.add(first, r.register(catalog, l.take(first), r.st.tokens[first:i]))
+		text := r.register(catalog, l.take(first), r.st.tokens[first:i])
+		l.add(first, text+r.alias(l, first, next, hi, word))
 		return next
 	}
 	if duck, ok := castTypes[word]; ok {
@@ -475,6 +497,8 @@ func (r *rewriter) register(catalog, operand string, tokens []token) string {
 		return fmt.Sprint(owner)
 	case catalog == "role":
 		return literal(r.s.user)
+	case text && !number:
+		return "CAST(NULL AS BIGINT)" // there is no such thing
 	}
 	return "CAST(" + operand + " AS VARCHAR)"
 }

@@ -2,6 +2,7 @@ package pgwire
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 )
@@ -90,5 +91,15 @@ func (s *session) query(ctx context.Context, st *statement, args []any) (Rows, e
 			return nil, err
 		}
 	}
-	return s.source.Query(ctx, at, text, args...)
+	texts, _ := told(args, false)
+	rows, err := s.source.Query(ctx, at, text, texts...)
+	if err != nil && slices.Contains([]string{"42725", "42804", "42883"}, stateOf(err)) {
+		// With $1 + 1 nothing but the argument says what it is.
+		if numbers, changed := told(args, true); changed {
+			if again, err := s.source.Query(ctx, at, text, numbers...); err == nil {
+				return again, nil
+			}
+		}
+	}
+	return rows, err
 }

@@ -1,6 +1,7 @@
 package pgwire
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -28,9 +29,10 @@ func failure(code, format string, args ...any) error {
 
 // refuse says why a statement that does not read is not run.
 func refuse(st *statement) error {
-	for _, verb := range writing {
-		if st.verb == verb {
-			return &sqlError{"25006", abi.Errorf("", abi.Denied, "", "cannot execute %s: this endpoint only reads", strings.ToUpper(st.verb)).
+	verb := cmp.Or(st.hidden(), st.verb)
+	for _, writes := range writing {
+		if verb == writes {
+			return &sqlError{"25006", abi.Errorf("", abi.Denied, "", "cannot execute %s: this endpoint only reads", strings.ToUpper(verb)).
 				WithHint("programs change tables through the SDK, and people with dbos sql --write")}
 		}
 	}

@@ -68,7 +68,29 @@ func (st *statement) parameters() int {
 // one of them does is for the source to judge.
 var reading = []string{"select", "from", "with", "values", "table", "(", "explain", "describe", "desc", "summarize", "show", "pivot", "unpivot"}
 
-func (st *statement) reads() bool { return slices.Contains(reading, st.verb) }
+func (st *statement) reads() bool { return slices.Contains(reading, st.verb) && st.hidden() == "" }
+
+// hidden returns the verb of a statement that changes something behind its
+// first words: WITH … INSERT, EXPLAIN ANALYZE DELETE.
+func (st *statement) hidden() string {
+	if st.verb != "with" && st.verb != "explain" {
+		return ""
+	}
+	depth := 0
+	for i, t := range st.tokens {
+		switch {
+		case t.op("("):
+			depth++
+		case t.op(")"):
+			depth--
+		case depth == 0 && i > 0 && slices.Contains(writing, t.value) && t.kind == identToken:
+			if before := st.tokens[i-1]; before.op(")") || before.is("explain", "analyze", "verbose") && !t.is("analyze") {
+				return t.value
+			}
+		}
+	}
+	return ""
+}
 
 // describable reports whether DESCRIBE may stand before the statement.
 func (st *statement) describable() bool {
