@@ -63,7 +63,9 @@ func (r *rows) fetch() error {
 		defer func() { r.tx.mode.savepoints = savepoints }()
 		return r.tx.fail(r.stmt.text, err, true)
 	}
-	r.chunk, r.complete = got.rows, got.complete
+	if r.chunk, r.complete = got.rows, got.complete; r.complete {
+		r.tx.done = append(r.tx.done, r.portal)
+	}
 	return nil
 }
 

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgproto3"
+
 	"github.com/dbos-go/dbos/abi"
 	"github.com/dbos-go/dbos/dbms"
 )
@@ -32,6 +34,7 @@ type tx struct {
 	now      int64
 	lsn      dbms.LSN // of the snapshot, if anchored
 	open     *rows    // the last of the open ones
+	done     []string // portals that were read to their end
 	notified []string
 	note     []byte // of Record
 	redefine bool   // definitions have changed
@@ -153,6 +156,9 @@ func (t *tx) Query(q *dbms.Query, args ...any) (dbms.Rows, error) {
 		return nil, err
 	}
 	rows := &rows{tx: t, stmt: s, portal: portal, chunk: r.rows, complete: r.complete}
+	if r.complete {
+		t.done = append(t.done, portal)
+	}
 	if !r.complete {
 		rows.next, t.open = t.open, rows
 	}
@@ -176,6 +182,9 @@ func (t *tx) execute(q *dbms.Query, args []any, portal string, limit uint32) (*s
 		if values[i], err = dbms.ToValue(arg); err != nil {
 			return nil, result{}, err
 		}
+	}
+	if source.defines {
+		t.closeDone()
 	}
 	if source.defines && !t.conn.inBlock {
 		// What may commit by itself (CREATE INDEX CONCURRENTLY, a COMMIT in DO)
@@ -296,6 +305,17 @@ func (t *tx) rollbackStatement() error {
 	t.conn.queue(releaseSavepoint, nil)
 	t.app = t.saved // what set_config did since is undone
 	return t.conn.drainNow()
+}
+
+// closeDone closes the portals that were read to their end. They end with the
+// transaction anyway, but until then their tables are in use, and cannot be
+// altered.
+func (t *tx) closeDone() {
+	for _, portal := range t.done {
+		t.conn.front.SendClose(&pgproto3.Close{ObjectType: 'P', Name: portal})
+		t.conn.unsynced = true
+	}
+	t.done = nil
 }
 
 // Now implements dbms.Tx.
