@@ -60,9 +60,10 @@ func (c *Client) Resolve(ctx context.Context, at string) (*dbosv1.Moment, error)
 	return res.GetMoment(), rebuild(dbosv1connect.HistoryServiceResolveProcedure, err)
 }
 
-// HistoryStatus says what is kept of history, and how far behind it is.
-func (c *Client) HistoryStatus(ctx context.Context) (*dbosv1.HistoryServiceStatusResponse, error) {
-	res, err := c.history.Status(ctx, &dbosv1.HistoryServiceStatusRequest{})
+// HistoryStatus says what is kept of history, and how far behind it is. With
+// open the warehouse is opened if nothing has needed it yet.
+func (c *Client) HistoryStatus(ctx context.Context, open bool) (*dbosv1.HistoryServiceStatusResponse, error) {
+	res, err := c.history.Status(ctx, &dbosv1.HistoryServiceStatusRequest{Open: open})
 	return res, rebuild(dbosv1connect.HistoryServiceStatusProcedure, err)
 }
 

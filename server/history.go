@@ -36,7 +36,14 @@ func momentOrNow(at string) string {
 	return at
 }
 
-func (s *historyService) Status(ctx context.Context, _ *dbosv1.HistoryServiceStatusRequest) (*dbosv1.HistoryServiceStatusResponse, error) {
+func (s *historyService) Status(ctx context.Context, req *dbosv1.HistoryServiceStatusRequest) (*dbosv1.HistoryServiceStatusResponse, error) {
+	res, err := s.status(ctx)
+	if err != nil || !req.Open || res.Opened || !res.Available || res.Failure != nil {
+		return res, err
+	}
+	if err := s.sys.History().Flush(ctx); err != nil {
+		return nil, err
+	}
 	return s.status(ctx)
 }
 

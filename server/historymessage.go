@@ -31,9 +31,14 @@ func columnMessage(c dbos.HistoryColumn) *dbosv1.HistoryColumn {
 func statusMessage(s dbos.HistoryStatus) *dbosv1.HistoryServiceStatusResponse {
 	res := &dbosv1.HistoryServiceStatusResponse{
 		Available: s.Dir != "", Directory: text(s.Dir), Behind: int64(s.Behind), LagSeconds: s.Lag.Seconds(), TrimmedLsn: int64(s.Trimmed),
-		Bytes: s.Bytes, Segments: int64(s.Segments), Tables: int64(s.Tables), Rows: s.Rows,
+		Bytes: s.Bytes, Segments: int64(s.Segments), Tables: int64(s.Tables), Rows: s.Rows, Versions: s.Versions, Commits: s.Commits, Opened: s.Open,
 		SpooledPerSecond: s.PerSecond, RetentionSeconds: s.Retention.Seconds(),
 		Oldest: momentMessage(s.Oldest), Position: momentMessage(s.Newest),
+	}
+	for _, g := range s.Gaps {
+		res.Gaps = append(res.Gaps, &dbosv1.HistoryGap{
+			After: momentMessage(dbos.Moment{LSN: g.After.LSN, Time: g.After.Time}), Until: momentMessage(dbos.Moment{LSN: g.Upto.LSN, Time: g.Upto.Time}),
+		})
 	}
 	if s.Problem == "" {
 		return res

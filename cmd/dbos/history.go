@@ -61,6 +61,8 @@ type historyJSON struct {
 	Segments  int64       `json:"segments"`
 	Tables    int64       `json:"tables"`
 	Rows      int64       `json:"rows"`
+	Versions  int64       `json:"old_versions"`
+	Commits   int64       `json:"commits"`
 	PerSecond float64     `json:"spooled_per_second"`
 	Retention float64     `json:"retention_seconds"` // negative is for ever
 	Trimmed   int64       `json:"engine_oldest_lsn"`
@@ -77,7 +79,7 @@ type gapJSON struct {
 func historyOf(st *dbosv1.HistoryServiceStatusResponse) historyJSON {
 	j := historyJSON{
 		Available: st.Available, Directory: st.Directory, Oldest: momentOf(st.Oldest), Newest: momentOf(st.Position),
-		Behind: st.Behind, Lag: st.LagSeconds, Bytes: st.Bytes, Segments: st.Segments, Tables: st.Tables, Rows: st.Rows,
+		Behind: st.Behind, Lag: st.LagSeconds, Bytes: st.Bytes, Segments: st.Segments, Tables: st.Tables, Rows: st.Rows, Versions: st.Versions, Commits: st.Commits,
 		PerSecond: st.SpooledPerSecond, Retention: st.RetentionSeconds, Trimmed: st.TrimmedLsn, Gaps: []gapJSON{},
 	}
 	for _, g := range st.Gaps {
@@ -98,7 +100,9 @@ func (c *cli) history(ctx context.Context) error {
 		return err
 	}
 	defer s.close()
-	st, err := s.HistoryStatus(ctx)
+	t := c.track("opening the warehouse")
+	st, err := s.HistoryStatus(ctx, true)
+	t.end()
 	if err != nil {
 		return err
 	}
@@ -152,7 +156,7 @@ func historyFields(st *dbosv1.HistoryServiceStatusResponse, now time.Time) []fie
 		field{"kept", retentionText(seconds(st.RetentionSeconds)), plain},
 		field{"directory", st.Directory, plain},
 		field{"size", sizeText(st), plain},
-		field{"holds", count(int(st.Rows), "row") + " of " + count(int(st.Tables), "table") + ", with their old versions", plain},
+		field{"holds", holdsText(st), plain},
 		field{"spooling", spoolText(st), plain},
 	)
 }
@@ -176,6 +180,11 @@ func retentionText(d time.Duration) string {
 
 func sizeText(st *dbosv1.HistoryServiceStatusResponse) string {
 	return bytesText(st.Bytes) + ", with " + count(int(st.Segments), "sealed segment")
+}
+
+func holdsText(st *dbosv1.HistoryServiceStatusResponse) string {
+	return fmt.Sprintf("%s of %s, %s of rows, and %s", count(int(st.Rows), "row"), count(int(st.Tables), "table"),
+		count(int(st.Versions), "old version"), count(int(st.Commits), "commit"))
 }
 
 func spoolText(st *dbosv1.HistoryServiceStatusResponse) string {
@@ -206,7 +215,7 @@ func (c *cli) connectHistory(ctx context.Context) (*session, error) {
 	if err != nil || !s.shared {
 		return s, err
 	}
-	st, err := s.HistoryStatus(ctx)
+	st, err := s.HistoryStatus(ctx, false)
 	if err != nil || st.Directory == "" {
 		return s, nil
 	}

@@ -192,7 +192,7 @@ func TestForked(t *testing.T) {
 func TestHistoryStatus(t *testing.T) {
 	full := &dbosv1.HistoryServiceStatusResponse{
 		Available: true, Directory: "/srv/shop/history", Oldest: at(1, 50*time.Hour), Position: at(8800, 3*time.Second), Behind: 200, LagSeconds: 2.5,
-		Bytes: 12 << 20, Segments: 3, Tables: 34, Rows: 120_000, SpooledPerSecond: 254_321.7, RetentionSeconds: 72 * 3600,
+		Bytes: 12 << 20, Segments: 3, Tables: 34, Rows: 120_000, Versions: 1, Commits: 345, SpooledPerSecond: 254_321.7, RetentionSeconds: 72 * 3600,
 		Gaps: []*dbosv1.HistoryGap{{After: at(100, 49*time.Hour), Until: at(300, 48*time.Hour)}},
 	}
 	broken := &dbosv1.HistoryServiceStatusResponse{

@@ -21,7 +21,10 @@ func momentText(m *dbosv1.Moment, now time.Time) string {
 		return ""
 	}
 	lsn := fmt.Sprintf("LSN %d", m.Lsn)
-	if !m.Time.IsValid() {
+	switch {
+	case m.Lsn == 0:
+		return "the beginning, before any commit (LSN 0)"
+	case !m.Time.IsValid():
 		return lsn
 	}
 	t := m.Time.AsTime()

@@ -132,7 +132,7 @@ func (c *cli) readHistory(ctx context.Context, s *session, at, statement string,
 // noWarehouse returns why there is no warehouse, or nil if there is one. err
 // is what a question to it came back with.
 func (s *session) noWarehouse(ctx context.Context, err error) error {
-	st, statusErr := s.HistoryStatus(ctx)
+	st, statusErr := s.HistoryStatus(ctx, false)
 	switch {
 	case abi.KindOf(statusErr) == abi.Unsupported: // an older node
 		return err

@@ -683,7 +683,10 @@ func (x *ResolveResponse) GetMoment() *Moment {
 
 // HistoryServiceStatusRequest asks for the status.
 type HistoryServiceStatusRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// open says that the warehouse is opened if nothing has needed it yet. Until
+	// then only its directory, its problem and the engine's side are known.
+	Open          bool `protobuf:"varint,1,opt,name=open,proto3" json:"open,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -718,6 +721,13 @@ func (*HistoryServiceStatusRequest) Descriptor() ([]byte, []int) {
 	return file_dbos_v1_history_proto_rawDescGZIP(), []int{10}
 }
 
+func (x *HistoryServiceStatusRequest) GetOpen() bool {
+	if x != nil {
+		return x.Open
+	}
+	return false
+}
+
 // HistoryServiceStatusResponse says what is kept of history.
 type HistoryServiceStatusResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -745,7 +755,7 @@ type HistoryServiceStatusResponse struct {
 	Segments int64 `protobuf:"varint,10,opt,name=segments,proto3" json:"segments,omitempty"`
 	// tables that are kept, of the application and of the services.
 	Tables int64 `protobuf:"varint,11,opt,name=tables,proto3" json:"tables,omitempty"`
-	// rows of all tables, with their old versions.
+	// rows that there are now, in all tables.
 	Rows int64 `protobuf:"varint,12,opt,name=rows,proto3" json:"rows,omitempty"`
 	// spooled_per_second is how many changes a second the last spooling took
 	// over.
@@ -756,7 +766,13 @@ type HistoryServiceStatusResponse struct {
 	// gaps in what is kept. Moments inside of one cannot be asked about.
 	Gaps []*HistoryGap `protobuf:"bytes,15,rep,name=gaps,proto3" json:"gaps,omitempty"`
 	// failure of the spooler, if it cannot go on.
-	Failure       *Error `protobuf:"bytes,16,opt,name=failure,proto3" json:"failure,omitempty"`
+	Failure *Error `protobuf:"bytes,16,opt,name=failure,proto3" json:"failure,omitempty"`
+	// versions of rows that are no longer valid, in all tables.
+	Versions int64 `protobuf:"varint,17,opt,name=versions,proto3" json:"versions,omitempty"`
+	// commits that are kept.
+	Commits int64 `protobuf:"varint,18,opt,name=commits,proto3" json:"commits,omitempty"`
+	// opened says that the warehouse is open.
+	Opened        bool `protobuf:"varint,19,opt,name=opened,proto3" json:"opened,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -901,6 +917,27 @@ func (x *HistoryServiceStatusResponse) GetFailure() *Error {
 		return x.Failure
 	}
 	return nil
+}
+
+func (x *HistoryServiceStatusResponse) GetVersions() int64 {
+	if x != nil {
+		return x.Versions
+	}
+	return 0
+}
+
+func (x *HistoryServiceStatusResponse) GetCommits() int64 {
+	if x != nil {
+		return x.Commits
+	}
+	return 0
+}
+
+func (x *HistoryServiceStatusResponse) GetOpened() bool {
+	if x != nil {
+		return x.Opened
+	}
+	return false
 }
 
 // HistoryGap is a stretch of history that nobody recorded or that was lost
@@ -3469,8 +3506,9 @@ const file_dbos_v1_history_proto_rawDesc = "" +
 	"\x0eResolveRequest\x12\x0e\n" +
 	"\x02at\x18\x01 \x01(\tR\x02at\":\n" +
 	"\x0fResolveResponse\x12'\n" +
-	"\x06moment\x18\x01 \x01(\v2\x0f.dbos.v1.MomentR\x06moment\"\x1d\n" +
-	"\x1bHistoryServiceStatusRequest\"\xc8\x04\n" +
+	"\x06moment\x18\x01 \x01(\v2\x0f.dbos.v1.MomentR\x06moment\"1\n" +
+	"\x1bHistoryServiceStatusRequest\x12\x12\n" +
+	"\x04open\x18\x01 \x01(\bR\x04open\"\x96\x05\n" +
 	"\x1cHistoryServiceStatusResponse\x12\x1c\n" +
 	"\tavailable\x18\x01 \x01(\bR\tavailable\x120\n" +
 	"\vunavailable\x18\x02 \x01(\v2\x0e.dbos.v1.ErrorR\vunavailable\x12\x1c\n" +
@@ -3490,7 +3528,10 @@ const file_dbos_v1_history_proto_rawDesc = "" +
 	"\x12spooled_per_second\x18\r \x01(\x01R\x10spooledPerSecond\x12+\n" +
 	"\x11retention_seconds\x18\x0e \x01(\x01R\x10retentionSeconds\x12'\n" +
 	"\x04gaps\x18\x0f \x03(\v2\x13.dbos.v1.HistoryGapR\x04gaps\x12(\n" +
-	"\afailure\x18\x10 \x01(\v2\x0e.dbos.v1.ErrorR\afailure\"Z\n" +
+	"\afailure\x18\x10 \x01(\v2\x0e.dbos.v1.ErrorR\afailure\x12\x1a\n" +
+	"\bversions\x18\x11 \x01(\x03R\bversions\x12\x18\n" +
+	"\acommits\x18\x12 \x01(\x03R\acommits\x12\x16\n" +
+	"\x06opened\x18\x13 \x01(\bR\x06opened\"Z\n" +
 	"\n" +
 	"HistoryGap\x12%\n" +
 	"\x05after\x18\x01 \x01(\v2\x0f.dbos.v1.MomentR\x05after\x12%\n" +
