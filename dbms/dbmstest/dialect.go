@@ -142,8 +142,11 @@ func writtenDefault(types []ColumnType, schema, column string) dbms.Value {
 			return t.Default
 		}
 	}
-	return fmt.Sprintf("no type with default %q", written)
+	return unknownDefault(written)
 }
+
+// An unknownDefault is one that no type has.
+type unknownDefault string
 
 // defaulted is a column's type with its default.
 func defaulted(t ColumnType) string {

@@ -1,6 +1,7 @@
 package dbmstest
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"maps"
@@ -75,7 +76,7 @@ func (r *replica) change(c dbms.Change) error {
 // define creates a table, or changes one: a table that is defined again has
 // one column more at its end, or one less, or one with another name.
 func (r *replica) define(c dbms.Change) error {
-	if c.Schema == "" || len(c.KeyColumns) == 0 || c.Row != nil || c.Key != nil {
+	if c.Schema == "" || len(c.KeyColumns) == 0 || len(c.Types) != len(c.Columns) || c.Row != nil || c.Key != nil {
 		return fmt.Errorf("malformed definition %+v", c)
 	}
 	if c.Renamed != "" {
@@ -104,6 +105,15 @@ func (t *replicated) reshape(c dbms.Change, defaultOf func(schema, column string
 		return nil // as it was, or with another name
 	case len(after) == len(before)+1 && slices.Equal(after[:len(before)], before):
 		value := defaultOf(c.Schema, after[len(before)])
+		var told dbms.Value
+		if c.Defaults != nil {
+			told = c.Defaults[len(before)]
+		}
+		if _, unknown := value.(unknownDefault); unknown {
+			value = told // it differs by row: updates follow
+		} else if got, want := dbms.MarshalValues([]dbms.Value{told}), dbms.MarshalValues([]dbms.Value{value}); len(t.rows) > 0 && !bytes.Equal(got, want) {
+			return fmt.Errorf("rows get %s in the new column %q, the definition says %s", want, after[len(before)], got)
+		}
 		for key, row := range t.rows {
 			t.rows[key] = append(slices.Clip(row), value)
 		}

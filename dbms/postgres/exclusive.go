@@ -65,7 +65,9 @@ func (db *DB) Tables(t dbms.Tx) ([]dbms.Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := sql.query(context.Background(), "SELECT relid, max(coalesce(lsn, 0)) FROM dbos_definition GROUP BY relid")
+	rows, err := sql.query(context.Background(), `SELECT d.relid, max(coalesce(d.lsn, (SELECT min(t.lsn) FROM dbos_transaction t
+		WHERE t.xid = d.xid AND t.lsn > coalesce((SELECT value::bigint FROM dbos_history WHERE key = 'stamped'), 0)), 0))
+		FROM dbos_definition d GROUP BY d.relid`)
 	if err != nil {
 		return nil, err
 	}

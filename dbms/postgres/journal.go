@@ -55,8 +55,8 @@ func (j *journal) readDefinitions(ctx context.Context, events map[int64][]event)
 			return err
 		}
 		j.definitions = append(j.definitions, &d)
-		if r[12] == int64(1) {
-			xid := r[11].(int64)
+		if own := r[len(r)-2:]; own[1] == int64(1) {
+			xid := own[0].(int64)
 			events[xid] = append(events[xid], event{table: &d, op: d.op, n: d.n})
 		}
 	}
