@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	duckdb "github.com/duckdb/duckdb-go/v2"
@@ -27,8 +28,16 @@ type applier struct {
 	pending map[*table]*pendingRows
 	order   []*table // of pending, as they came
 	changes int64
-	size    int64 // of pending, roughly, in bytes
+
+	commit  []dbms.Commit // those to take
+	at      place         // how far they have been taken
+	written int           // of how many the calls are written
+	whole   bool          // everything has to be one transaction
 }
+
+// A place is one between two changes: that many commits, and of the next one
+// that many changes.
+type place struct{ commits, changes int }
 
 // pendingRows are changes of one table that have not been put in.
 type pendingRows struct {
@@ -96,12 +105,17 @@ func (w *Warehouse) newApplier() *applier {
 	return &applier{w: w, s: w.writer, catalog: w.catalog, pending: map[*table]*pendingRows{}}
 }
 
-// commits takes commits in their order. What they change is in the store when
-// flush has returned.
-func (a *applier) commits(ctx context.Context, commits []dbms.Commit) error {
+// take takes commits in their order, and says that they have been taken.
+func (a *applier) take(ctx context.Context, commits []dbms.Commit) error {
+	a.commit = commits
 	for i := range commits {
 		c := &commits[i]
-		for j := range c.Changes {
+		first := 0
+		if p := a.w.state.Partial; c.LSN == p.LSN {
+			first = p.Changes
+		}
+		for j := first; j < len(c.Changes); j++ {
+			a.at = place{commits: i, changes: j}
 			if err := a.change(ctx, c.LSN, &c.Changes[j]); err != nil {
 				return err
 			}
@@ -110,7 +124,73 @@ func (a *applier) commits(ctx context.Context, commits []dbms.Commit) error {
 	if err := a.flush(ctx); err != nil {
 		return err
 	}
-	return a.calls(ctx, commits)
+	a.at = place{commits: len(commits)}
+	return a.mark(ctx)
+}
+
+// mark writes down how far the commits have been taken.
+func (a *applier) mark(ctx context.Context) error {
+	if err := a.calls(ctx, a.commit[a.written:a.at.commits]); err != nil {
+		return err
+	}
+	if a.at.commits > a.written {
+		if err := a.w.setMoment(ctx, "position", a.position()); err != nil {
+			return err
+		}
+	}
+	a.written = a.at.commits
+	p := a.partial()
+	if p == a.w.state.Partial {
+		return nil
+	}
+	_, err := a.s.exec(ctx, `UPDATE warehouse.state SET lsn = $1, value = $2 WHERE key = 'partial'`, int64(p.LSN), strconv.Itoa(p.Changes))
+	return err
+}
+
+func (a *applier) position() Moment {
+	if a.at.commits == 0 {
+		return a.w.state.Position
+	}
+	last := &a.commit[a.at.commits-1]
+	return Moment{LSN: last.LSN, Time: last.Time}
+}
+
+func (a *applier) partial() partial {
+	if a.at.changes == 0 {
+		return partial{}
+	}
+	return partial{LSN: a.commit[a.at.commits].LSN, Changes: a.at.changes}
+}
+
+// split ends the store's transaction and begins another one, because the store cannot add a column to a
+// table that the transaction has changed. Where a commit is divided by it, nobody sees its first part: the
+// moments that can be asked for end before it. Should the process be killed there,
+// the next one goes on at the same place.
+func (a *applier) split(ctx context.Context) error {
+	if a.whole {
+		return nil
+	}
+	if err := a.flush(ctx); err != nil {
+		return err
+	}
+	if err := a.mark(ctx); err != nil {
+		return err
+	}
+	if _, err := a.s.exec(context.WithoutCancel(ctx), "COMMIT"); err != nil {
+		return err
+	}
+	a.publish()
+	_, err := a.s.exec(ctx, "BEGIN TRANSACTION")
+	return err
+}
+
+// publish makes known what has been committed.
+func (a *applier) publish() {
+	w := a.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.state.Position, w.state.Partial = a.position(), a.partial()
+	w.catalog, a.cloned = a.catalog, false
 }
 
 // change takes one change.

@@ -44,6 +44,8 @@ type definition struct {
 	// primary key.
 	KeyPhysical []int  `json:"key_physical"`
 	Schema      string `json:"schema"`
+	// Refilled says that rows which were there before have other cells since.
+	Refilled bool `json:"refilled,omitempty"`
 	// Added are the physical columns that there are since this definition.
 	Added []physical `json:"added,omitempty"`
 }

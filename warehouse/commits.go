@@ -8,7 +8,7 @@ import (
 	"fmt"
 
 	"github.com/dbos-go/dbos/abi"
-	"github.com/dbos-go/dbos/dbms"
+	"github.com/dbos-go/dbos/dbms/footprint"
 )
 
 // Commits returns the commits that match the filter, in their order, without
@@ -40,20 +40,24 @@ func (w *Warehouse) Commits(ctx context.Context, f Filter) ([]Commit, error) {
 	}
 	var list []Commit
 	err = s.query(ctx, func(row []driver.Value) error {
-		c, err := commitOf(row)
-		list = append(list, c)
-		return err
+		list = append(list, commitOf(row))
+		return nil
 	}, text, args...)
 	return list, err
 }
 
-func commitOf(row []driver.Value) (Commit, error) {
+func commitOf(row []driver.Value) Commit {
 	text := func(i int) string { s, _ := row[i].(string); return s }
 	step, _ := row[5].(int32)
 	var c Commit
 	c.LSN, c.Time = lsnOf(row[0]), timeOf(row[1])
 	c.Call = abi.Call{Procedure: text(2), Principal: abi.Principal(text(3)), Execution: text(4), Step: int(step), Node: text(6), Start: timeOf(row[7])}
-	return c, c.decode(lsnOf(row[8]), row[9])
+	c.Snapshot = lsnOf(row[8])
+	if note, ok := row[9].([]byte); ok {
+		c.Note = note
+		if f, err := footprint.Decode(note); err == nil {
+			c.Footprint = f
+		}
+	}
+	return c
 }
-
-func (c *Commit) decode(snapshot dbms.LSN, note driver.Value) error { return nil }

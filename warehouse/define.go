@@ -45,6 +45,13 @@ func (a *applier) defined(ctx context.Context, commit dbms.LSN, ch *dbms.Change)
 		}
 		return a.keep(ctx, t, d)
 	}
+	if len(d.Added) > 0 {
+		if err := a.split(ctx); err != nil {
+			return err
+		}
+		c = a.edit()
+		t = c.current[name]
+	}
 	old, columns := t.last(), len(t.columns)
 	t.add(d)
 	delete(c.current, old.Name)
@@ -56,6 +63,17 @@ func (a *applier) defined(ctx context.Context, commit dbms.LSN, ch *dbms.Change)
 		return err
 	}
 	return a.keep(ctx, t, d)
+}
+
+// defaultsOf returns what rows have in columns that are new, by column.
+func defaultsOf(ch *dbms.Change) map[string]dbms.Value {
+	defaults := map[string]dbms.Value{}
+	for i, v := range ch.Defaults {
+		if v != nil && i < len(ch.Columns) {
+			defaults[ch.Columns[i]] = v
+		}
+	}
+	return defaults
 }
 
 // dropped ends a table and all its rows.
@@ -110,6 +128,7 @@ func (a *applier) refill(ctx context.Context, t *table, old *definition, n int, 
 			convert = true
 		}
 	}
+	d.Refilled = convert || len(fresh) > 0
 	if convert {
 		return a.rewrite(ctx, t, old, fresh)
 	}

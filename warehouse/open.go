@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -41,14 +42,16 @@ type Warehouse struct {
 	views    map[dbms.LSN]*viewSet
 	viewUses int64
 
-	mu      sync.Mutex // guards what follows
-	state   state      // of the last transaction that was committed
-	catalog *catalog   // as of state.Position
-	idle    []*session
-	open    int // sessions that are not idle, the writer's not among them
-	closed  bool
-	done    chan struct{} // closed when the last session has come back after Close
-	spooled spooled
+	mu       sync.Mutex // guards what follows
+	state    state      // of the last transaction that was committed
+	catalog  *catalog   // as of state.Position
+	idle     []*session
+	open     int // sessions that are not idle, the writer's not among them
+	closed   bool
+	done     chan struct{} // closed when the last session has come back after Close
+	spooled  spooled
+	archive  archive
+	unsealed int64 // changes since the last segment
 }
 
 // spooled describes the last Spool that had something to do.
@@ -137,9 +140,28 @@ func (w *Warehouse) release() {
 	}
 }
 
-// setUp attaches the file and closes the door behind: from then on the column
-// store touches no other file, whatever a query says.
+// setUp makes an opened warehouse ready.
 func (w *Warehouse) setUp(ctx context.Context) error {
+	var err error
+	if w.archive, err = readArchive(w.dir); err != nil {
+		return err
+	}
+	if _, err := os.Stat(w.file()); errors.Is(err, fs.ErrNotExist) && len(w.archive.Segments) > 0 {
+		return abi.Errorf("warehouse.open", abi.Corrupt, w.file(), "it is gone, but the archive beside it is there").
+			WithHint("`dbos history rebuild` makes it again from the archive")
+	}
+	if err := w.attach(ctx, w.file()); err != nil {
+		return err
+	}
+	if err := w.load(ctx); err != nil {
+		return err
+	}
+	return w.registerFunctions(ctx)
+}
+
+// attach attaches the file and closes the door behind: from then on the column
+// store touches no file outside of the warehouse's directory, whatever a query says.
+func (w *Warehouse) attach(ctx context.Context, file string) error {
 	writer, err := w.connect(ctx)
 	if err != nil {
 		return err
@@ -153,8 +175,7 @@ func (w *Warehouse) setUp(ctx context.Context) error {
 		"SET autoinstall_known_extensions = false",
 		"SET autoload_known_extensions = false",
 		"SET allow_community_extensions = false",
-		"SET python_enable_replacements = false",
-		"ATTACH " + literal(filepath.Join(w.dir, fileName)) + " AS warehouse",
+		"ATTACH " + literal(file) + " AS warehouse",
 		"SET allowed_directories = [" + literal(w.dir+string(filepath.Separator)) + "]",
 		"SET enable_external_access = false",
 		"SET lock_configuration = true",
@@ -162,20 +183,11 @@ func (w *Warehouse) setUp(ctx context.Context) error {
 	}
 	for _, text := range settings {
 		if _, err := writer.exec(ctx, text); err != nil {
-			if text == "SET python_enable_replacements = false" {
-				continue // builds differ
-			}
 			return abi.Errorf("warehouse.open", abi.KindOf(err), "directory "+w.dir, "%w", err).
 				WithHint("if the file is damaged, `dbos history rebuild` makes it again from the archive")
 		}
 	}
-	if err := w.makeTables(ctx); err != nil {
-		return err
-	}
-	if err := w.load(ctx); err != nil {
-		return err
-	}
-	return w.registerFunctions(ctx)
+	return w.makeTables(ctx)
 }
 
 // connect opens another connection to the store.
@@ -308,5 +320,3 @@ func (w *Warehouse) warn(message string, args ...any) {
 		w.o.Logger.Warn("warehouse: "+message, args...)
 	}
 }
-
-var errNotFound = errors.New("it is not there")

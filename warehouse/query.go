@@ -160,7 +160,9 @@ var plainTypes = map[string]bool{"BOOLEAN": true, "TINYINT": true, "SMALLINT": t
 	"USMALLINT": true, "UINTEGER": true, "UBIGINT": true, "HUGEINT": true, "UHUGEINT": true, "FLOAT": true, "DOUBLE": true, "VARCHAR": true,
 	"BLOB": true, "DATE": true, "TIMESTAMP": true, "TIMESTAMPTZ": true, "TIMESTAMP_S": true, "TIMESTAMP_MS": true, "TIMESTAMP_NS": true}
 
-func isPlain(name string) bool { return plainTypes[name] || strings.HasPrefix(name, "DECIMAL(") && strings.HasSuffix(name, ")") }
+func isPlain(name string) bool {
+	return plainTypes[name] || strings.HasPrefix(name, "DECIMAL(") && strings.HasSuffix(name, ")")
+}
 
 func (r *Rows) needsText() bool {
 	for _, c := range r.columns {
@@ -182,9 +184,11 @@ func asText(text string, columns []Column) string {
 		}
 		list[i] += " AS " + quote(c.Name)
 	}
-	text = strings.TrimRight(text, "; \t\r\n")
-	return fmt.Sprintf("SELECT %s FROM (%s\n) AS t(%s)", strings.Join(list, ", "), text, strings.Join(names, ", "))
+	return fmt.Sprintf("SELECT %s FROM (%s\n) AS t(%s)", strings.Join(list, ", "), trimmed(text), strings.Join(names, ", "))
 }
+
+// trimmed is a statement as it can stand in parentheses.
+func trimmed(text string) string { return strings.TrimRight(text, "; \t\r\n") }
 
 // arguments makes values that the store takes.
 func arguments(args []any) ([]any, error) {

@@ -104,6 +104,11 @@ func (w *Warehouse) follow(ctx context.Context, db dbms.DB, upto dbms.LSN) (chan
 			return changes, err
 		}
 		changes += n
+		if w.unsealed += n; w.unsealed >= sealChanges {
+			if err := w.seal(ctx); err != nil {
+				return changes, err
+			}
+		}
 	}
 	return changes, ctx.Err()
 }
@@ -188,23 +193,12 @@ func weigh(commits []dbms.Commit) (changes int, size int64) {
 	return changes, size
 }
 
-// apply puts commits into the store as one transaction.
+// apply puts commits into the store.
 func (w *Warehouse) apply(ctx context.Context, commits []dbms.Commit) (int64, error) {
 	a := w.newApplier()
-	last := commits[len(commits)-1]
-	position := Moment{LSN: last.LSN, Time: last.Time}
-	err := w.transact(ctx, func() error {
-		if err := a.commits(ctx, commits); err != nil {
-			return err
-		}
-		return w.setMoment(ctx, "position", position)
-	})
-	if err != nil {
+	if err := w.transact(ctx, func() error { return a.take(ctx, commits) }); err != nil {
 		return 0, err
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.state.Position = position
-	w.catalog = a.catalog
+	a.publish()
 	return a.changes, nil
 }

@@ -31,9 +31,16 @@ type state struct {
 	Engine   string
 	Position Moment
 	Oldest   Moment
-	Sealed   Moment
 	Gaps     []Gap
 	Begun    bool // something has been spooled
+	// Partial is what is there already of the commit after Position.
+	Partial partial
+}
+
+// A partial says that the first changes of a commit have been put into the store.
+type partial struct {
+	LSN     dbms.LSN
+	Changes int
 }
 
 // moment parses and prints the rows of the table state.
@@ -43,8 +50,6 @@ func (s *state) moment(key string) *Moment {
 		return &s.Position
 	case "oldest":
 		return &s.Oldest
-	case "sealed":
-		return &s.Sealed
 	}
 	return nil
 }
@@ -64,7 +69,7 @@ func (w *Warehouse) makeTables(ctx context.Context) error {
 			return err
 		}
 		_, err := s.exec(ctx, `INSERT INTO warehouse.state VALUES ('format', 0, NULL, $1), ('engine', 0, NULL, ''),
-			('position', 0, NULL, ''), ('oldest', 0, NULL, ''), ('sealed', 0, NULL, '')`, strconv.Itoa(format))
+			('position', 0, NULL, ''), ('oldest', 0, NULL, ''), ('partial', 0, NULL, '0')`, strconv.Itoa(format))
 		return err
 	})
 }
@@ -111,8 +116,12 @@ func (w *Warehouse) load(ctx context.Context) error {
 			m.LSN = dbms.LSN(row[1].(int64))
 			m.Time = timeOf(row[2])
 		}
-		if key == "engine" {
+		switch key {
+		case "engine":
 			st.Engine, _ = row[3].(string)
+		case "partial":
+			st.Partial.LSN = dbms.LSN(row[1].(int64))
+			st.Partial.Changes, _ = strconv.Atoi(row[3].(string))
 		}
 		return nil
 	}, `SELECT key, lsn, time, value FROM warehouse.state`)
