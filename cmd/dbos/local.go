@@ -22,7 +22,7 @@ func serveHere(sys *dbos.System) *session {
 	h := &http.Server{Handler: server.Handler(sys), Protocols: &p, ReadHeaderTimeout: time.Minute}
 	go h.Serve(l) // until it is closed
 	node := client.New(l.dial)
-	return &session{Client: node, local: true, close: func() error {
+	return &session{Client: node, system: sys, local: true, close: func() error {
 		node.Close()
 		return errors.Join(h.Close(), sys.Close())
 	}}

@@ -69,7 +69,7 @@ func (c *cli) root() *cobra.Command {
 	flags.BoolVar(&c.noColor, "no-color", false, "print without color (also: NO_COLOR=1)")
 	root.AddCommand(
 		c.startCommand(), c.psCommand(), c.showCommand(), c.cancelCommand(), c.resumeCommand(),
-		c.sqlCommand(), c.historyCommand(), c.forkCommand(), c.restoreCommand(), c.undoCommand(), c.replayCommand(),
+		c.sqlCommand(), c.serveCommand(), c.historyCommand(), c.forkCommand(), c.restoreCommand(), c.undoCommand(), c.replayCommand(),
 		c.statusCommand(), c.migrateCommand(), c.versionCommand(),
 	)
 	root.InitDefaultCompletionCmd()

@@ -17,8 +17,9 @@ import (
 // executes nothing.
 type session struct {
 	*client.Client
-	local  bool // it is this process
-	shared bool // other processes may have the database open at the same time
+	system *dbos.System // of this process; nil if it is another's
+	local  bool         // it is this process
+	shared bool         // other processes may have the database open at the same time
 	close  func() error
 }
 

@@ -32,12 +32,12 @@ var schemas = []string{"main", "history", "prov"}
 // listTables asks for all columns of all tables. It is DuckDB's own catalog, not
 // one of those here.
 const listTables = `SELECT table_schema, table_name, column_name, data_type, is_nullable = 'YES'
-FROM information_schema.columns WHERE table_schema IN ('main', 'history', 'prov')
+FROM information_schema.columns WHERE table_catalog = current_database() AND table_schema IN ('main', 'history', 'prov')
 ORDER BY table_schema, table_name, ordinal_position`
 
 // tables returns the tables of a moment.
-func (s *session) tables(ctx context.Context, at string) ([]*catalogTable, error) {
-	rows, err := s.source.Query(ctx, at, listTables)
+func tables(ctx context.Context, source Source, at string) ([]*catalogTable, error) {
+	rows, err := source.Query(ctx, at, listTables)
 	if err != nil {
 		return nil, err
 	}

@@ -38,7 +38,7 @@ func namesCatalog(tokens []token) bool {
 // expressions, made from the tables of the moment, and what DuckDB cannot read
 // is written otherwise. It only ever reads what the statement reads.
 func (s *session) withCatalog(ctx context.Context, at string, st *statement) (string, error) {
-	tables, err := s.tables(ctx, at)
+	tables, err := tables(ctx, s.source, at)
 	if err != nil {
 		return "", err
 	}
