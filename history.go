@@ -23,6 +23,8 @@ type (
 	RestoreOptions = prov.RestoreOptions
 	// A RestorePlan says what a restore changes, or has changed.
 	RestorePlan = prov.RestorePlan
+	// An ExternalStep is one that nothing takes back.
+	ExternalStep = prov.ExternalStep
 	// UndoOptions say whose work is undone.
 	UndoOptions = undo.Options
 	// An UndoPlan says what an undo changes, or has changed.

@@ -42,9 +42,12 @@ func run(args []string) int {
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
 
 	var err error
-	if len(args) > 0 && args[0] == "payment" {
+	switch {
+	case len(args) > 0 && args[0] == "payment":
 		err = servePayments(ctx, args[1:])
-	} else {
+	case len(args) > 0 && args[0] == "story":
+		err = tellStory(ctx, args[1:], os.Stdout)
+	default:
 		err = runShop(ctx, args)
 	}
 	switch {
