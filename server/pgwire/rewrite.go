@@ -38,21 +38,18 @@ func namesCatalog(tokens []token) bool {
 // expressions, made from the tables of the moment, and what DuckDB cannot read
 // is written otherwise. It only ever reads what the statement reads.
 func (s *session) withCatalog(ctx context.Context, at string, st *statement) (string, error) {
+	r := &rewriter{s: s, st: st, used: map[string]bool{}}
+	text := r.rewrite(0, len(st.tokens))
+	if r.err != nil || len(r.used) == 0 {
+		return text, r.err
+	}
 	tables, err := tables(ctx, s.source, at)
 	if err != nil {
 		return "", err
 	}
-	r := &rewriter{s: s, st: st, tables: tables, used: map[string]bool{}}
-	text := r.rewrite(0, len(st.tokens))
-	if r.err != nil {
-		return "", r.err
-	}
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(r.used)) {
 		list = append(list, s.cte(name, tables))
-	}
-	if len(list) == 0 {
-		return text, nil
 	}
 	ctes := strings.Join(list, ",\n")
 	if st.verb != "with" {
@@ -68,11 +65,10 @@ func (s *session) withCatalog(ctx context.Context, at string, st *statement) (st
 
 // A rewriter writes the tokens of a statement anew.
 type rewriter struct {
-	s      *session
-	st     *statement
-	tables []*catalogTable
-	used   map[string]bool // relations that have been named
-	err    error
+	s    *session
+	st   *statement
+	used map[string]bool // relations that have been named
+	err  error
 }
 
 // A piece is the text for the tokens from one on.
