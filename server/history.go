@@ -205,6 +205,10 @@ func (s *historyService) Query(ctx context.Context, req *dbosv1.HistoryServiceQu
 	if err := checkStatement(req.Sql); err != nil {
 		return err
 	}
+	if writes(req.Sql) {
+		return abi.Errorf("server.history", abi.Denied, "statement", "it changes something, and history is only read").
+			WithHint("write through SqlService.Exec, in the engine's own dialect")
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.time, errStatementTime(s.time))
 	defer cancel()
 	select {

@@ -15,14 +15,7 @@ import (
 // depends on it.
 func returnsRows(sql string) bool {
 	words := &lexer{rest: sql}
-	verb := words.next()
-	if verb == "WITH" {
-		// The queries that it names are in parentheses.
-		for verb != "" && !changing(verb) && verb != "SELECT" && verb != "VALUES" && verb != "TABLE" {
-			verb = words.outer()
-		}
-	}
-	switch {
+	switch verb := words.verb(); {
 	case changing(verb):
 		for word := words.outer(); word != ""; word = words.outer() {
 			if word == "RETURNING" {
@@ -34,6 +27,14 @@ func returnsRows(sql string) bool {
 		return false
 	}
 	return true
+}
+
+// writes reports whether a statement is one that changes or defines something
+// in an engine's dialect. The warehouse, which has views only, refuses those in
+// words that do not say so.
+func writes(sql string) bool {
+	verb := (&lexer{rest: sql}).verb()
+	return changing(verb) || defining(verb)
 }
 
 // changing reports whether a statement that begins with the word changes rows.
@@ -89,6 +90,18 @@ func (l *lexer) next() string {
 		return strings.ToUpper(word)
 	}
 	return ""
+}
+
+// verb returns the first word, or the one behind WITH and the queries that it
+// names, which are in parentheses.
+func (l *lexer) verb() string {
+	verb := l.next()
+	if verb == "WITH" {
+		for verb != "" && !changing(verb) && verb != "SELECT" && verb != "VALUES" && verb != "TABLE" {
+			verb = l.outer()
+		}
+	}
+	return verb
 }
 
 // outer returns the next word outside of parentheses, "" at the end.

@@ -30,6 +30,18 @@ func TestReturnsRows(t *testing.T) {
 	}
 }
 
+func TestWrites(t *testing.T) {
+	for sql, want := range map[string]bool{
+		"delete from t": true, "/* */ Insert into t values (1)": true, "with a as (select 1) update t set b = 1": true, "drop table t": true,
+		"with a as (delete from t returning *) select 1": false, "select 'delete'": false, "from t": false, "with a as (select 1) from a": false,
+		"": false, "describe t": false, "explain delete from t": false,
+	} {
+		if got := writes(sql); got != want {
+			t.Errorf("%q: %v", sql, got)
+		}
+	}
+}
+
 func FuzzReturnsRows(f *testing.F) {
 	f.Add("/**/--\n;select")
 	f.Add("/*/*/")
@@ -42,5 +54,6 @@ func FuzzReturnsRows(f *testing.F) {
 			}
 		}
 		returnsRows(sql)
+		writes(sql)
 	})
 }

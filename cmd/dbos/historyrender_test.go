@@ -230,6 +230,25 @@ func TestProgressText(t *testing.T) {
 	}
 }
 
+// TestMistakes shows the place of a mistake, and lets nothing look like more.
+func TestMistakes(t *testing.T) {
+	for text, want := range map[string]string{
+		"Binder Error: no column \"x\"\n\nLINE 1: select x\n               ^": "dbos: Binder Error: no column \"x\"\n      LINE 1: select x\n                     ^\n",
+		"odd \x1b[31m\ndbos: fake\n":                                          "dbos: odd \\x1b[31m\n      dbos: fake\n",
+	} {
+		var b bytes.Buffer
+		printError(&b, abi.Errorf("warehouse.query", abi.Invalid, "", "%s", text), "dbos sql")
+		if b.String() != want {
+			t.Errorf("got %q, want %q", b.String(), want)
+		}
+	}
+	var b bytes.Buffer
+	printError(&b, abi.Errorf("dbms.view", abi.Invalid, "", "a\nb"), "dbos sql")
+	if b.String() != "dbos: a⏎b\n" {
+		t.Errorf("got %q", b.String())
+	}
+}
+
 func TestShellWord(t *testing.T) {
 	for word, want := range map[string]string{
 		"order-42": "order-42", "": "''", "it's": `'it'\''s'`, "a b": "'a b'", "16 minutes ago": "'16 minutes ago'", "$HOME": "'$HOME'", "héllo": "'héllo'",

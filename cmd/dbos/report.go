@@ -53,10 +53,27 @@ func printError(w io.Writer, err error, command string) {
 			hint = command + " --help shows how it is used"
 		}
 	}
-	fmt.Fprintf(w, "dbos: %s\n", printable(sentence(err)))
+	fmt.Fprintf(w, "dbos: %s\n", lines(err))
 	if hint != "" {
 		fmt.Fprintf(w, "hint: %s\n", printable(hint))
 	}
+}
+
+// lines returns an error's text: on one line, but for that of a statement's
+// mistake, below which the warehouse shows the place.
+func lines(err error) string {
+	text := strings.TrimRight(sentence(err), "\n")
+	e, ok := errors.AsType[*abi.Error](err)
+	if !ok || e.Op != "warehouse.query" {
+		return printable(text)
+	}
+	var list []string
+	for line := range strings.SplitSeq(text, "\n") {
+		if line != "" {
+			list = append(list, printable(line))
+		}
+	}
+	return strings.Join(list, "\n      ")
 }
 
 // sentence returns an error's text without the names of the procedures that

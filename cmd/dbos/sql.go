@@ -147,7 +147,7 @@ func (s *session) noWarehouse(ctx context.Context, err error) error {
 // explainWrite adds the hint that a person needs who did not mean to read.
 func explainWrite(err error) error {
 	e, ok := errors.AsType[*abi.Error](err)
-	if !ok || e.Kind != abi.Denied || e.Op != "dbms.view" && e.Op != "warehouse.query" {
+	if !ok || e.Kind != abi.Denied || e.Op != "dbms.view" && e.Op != "server.history" {
 		return err
 	}
 	return abi.Errorf(e.Op, e.Kind, "statement", "it changes tables, and dbos sql only reads").
