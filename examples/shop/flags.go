@@ -7,9 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/dbos-go/dbos"
 	"github.com/dbos-go/dbos/abi"
 	"github.com/dbos-go/dbos/examples/shop/payment"
 )
@@ -43,6 +45,7 @@ type config struct {
 	tries    int
 	address  payment.Address
 	settings payment.Settings
+	history  string // what is kept of it
 }
 
 // maxTills is the most orders that are worked on at once.
@@ -66,6 +69,7 @@ func parseFlags(args []string, out io.Writer) (config, error) {
 	f.IntVar(&c.generate, "generate", 0, "write so many `orders` to the standard output and end")
 	f.BoolVar(&c.json, "json", false, "with -orders: write the summary as JSON")
 	f.IntVar(&c.tills, "tills", 64, "how many `orders` are worked on at once")
+	f.StringVar(&c.history, "history", historyAll, "`what` is kept of the past: all, changes (not what was read), or off, to measure what it costs")
 	f.IntVar(&c.tries, "tries", 8, "how `often` the payment service is asked before an order is given up")
 	f.StringVar((*string)(&c.address), "payment", "", "`address` of the payment service, unix:PATH or HOST:PORT (default a socket in the data directory)")
 	f.DurationVar(&c.settings.Latency, "latency", 200*time.Millisecond, "how long the payment service takes, on average")
@@ -107,6 +111,8 @@ func (c *config) check(given map[string]bool) error {
 		return badFlag("-json", "it goes with -orders only")
 	case given["db"] && !strings.HasPrefix(c.db, "postgres://") && !strings.HasPrefix(c.db, "postgresql://"):
 		return badFlag("-db", "it is no postgres://… URL")
+	case !slices.Contains(histories, c.history):
+		return badFlag("-history", "%q is none of %s", c.history, strings.Join(histories, ", "))
 	case c.data == "":
 		return badFlag("-data", "it names no directory")
 	case c.tills < 1 || c.tills > maxTills:
@@ -134,6 +140,26 @@ func (c *config) database() string {
 		return c.db
 	}
 	return "file:" + c.data
+}
+
+// What is kept of the past.
+const (
+	historyAll     = "all"
+	historyChanges = "changes"
+	historyOff     = "off"
+)
+
+var histories = []string{historyAll, historyChanges, historyOff}
+
+// keep is what the flag means to DBOS.
+func (c *config) keep() []dbos.Option {
+	switch c.history {
+	case historyChanges:
+		return []dbos.Option{dbos.NoReads()}
+	case historyOff:
+		return []dbos.Option{dbos.NoHistory(), dbos.NoReads(), dbos.NoWarehouse()}
+	}
+	return nil
 }
 
 // makeData makes the data directory for what stays in it when the database is

@@ -131,7 +131,7 @@ func runShop(ctx context.Context, args []string) (err error) {
 	if err := c.makeData(); err != nil {
 		return err
 	}
-	shop, err := openShop(ctx, c.database(), payments, c.tills, c.tries, log)
+	shop, err := openShop(ctx, c.database(), payments, c.tills, c.tries, log, c.keep()...)
 	if err != nil {
 		return err
 	}

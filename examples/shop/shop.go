@@ -32,12 +32,13 @@ type Shop struct {
 // openShop opens the shop in the database that a URL names. It does not work on
 // orders before launch. At most tills of them are worked on at once; each asks the
 // payment service up to so many tries.
-func openShop(ctx context.Context, url string, payments *payment.Client, tills, tries int, log *slog.Logger) (*Shop, error) {
+func openShop(ctx context.Context, url string, payments *payment.Client, tills, tries int, log *slog.Logger, more ...dbos.Option) (*Shop, error) {
 	tables, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err
 	}
-	sys, err := dbos.Open(ctx, url, dbos.App("shop"), dbos.Migrations(tables), dbos.Logger(log))
+	opts := []dbos.Option{dbos.App("shop"), dbos.Migrations(tables), dbos.Logger(log)}
+	sys, err := dbos.Open(ctx, url, append(opts, more...)...)
 	if err != nil {
 		return nil, err
 	}
