@@ -251,6 +251,10 @@ func (r *restoring) survey(ctx context.Context, tx dbms.Tx) error {
 			return err
 		}
 		if in && !slices.ContainsFunc(now, func(c dbms.Change) bool { return strings.EqualFold(c.Table, t.Name) }) {
+			if t.Schema == "" {
+				r.plan.warn("table %s was dropped since, and its definition is not known: it does not come back", t.Name)
+				continue
+			}
 			j := &job{r: r, then: &t, plan: TablePlan{Name: t.Name}}
 			r.jobs = append(r.jobs, j)
 			j.classify()
