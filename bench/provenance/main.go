@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/dbos-go/dbos"
@@ -100,7 +101,13 @@ type bench struct {
 }
 
 func (b *bench) prepare(ctx context.Context) error {
-	build := exec.CommandContext(ctx, "go", "build", "-o", b.shop, "github.com/dbos-go/dbos/examples/shop")
+	// Built where its own module is: it needs more than this one does.
+	module, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/dbos-go/dbos").Output()
+	if err != nil {
+		return fmt.Errorf("finding the shop: %w", err)
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-o", b.shop, "./examples/shop")
+	build.Dir = strings.TrimSpace(string(module))
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("building the shop: %w", err)
