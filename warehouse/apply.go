@@ -292,7 +292,7 @@ func (a *applier) end(ctx context.Context, t *table, endings []ending) error {
 		return err
 	}
 	anyOdd := false
-	err = a.fill(ctx, "temp", "ending", func(add func(...driver.Value) error) error {
+	err = a.fill(ctx, "temp", "ending", nil, func(add func(...driver.Value) error) error {
 		var odd oddRow
 		row := make([]driver.Value, 4+len(names))
 		for i := range endings {
@@ -339,40 +339,60 @@ func (a *applier) move(ctx context.Context, t *table, odd bool, want int) error 
 // append adds versions: those that have ended to one table and those that are
 // valid to the other.
 func (a *applier) append(ctx context.Context, t *table, versions []version) error {
-	if len(versions) == 0 {
-		return nil
-	}
-	both := [2]struct {
-		name string
-		some bool
-	}{{name: fmt.Sprintf("live_%d", t.id)}, {name: fmt.Sprintf("closed_%d", t.id)}}
-	for i := range versions {
-		if !versions[i].void {
-			both[btoi(versions[i].end != 0)].some = true
-		}
-	}
 	e := newEncoder(t)
-	for closed, target := range both {
-		if !target.some {
-			continue
-		}
-		err := a.fill(ctx, "warehouse", target.name, func(add func(...driver.Value) error) error {
-			for i := range versions {
-				v := &versions[i]
-				if v.void || btoi(v.end != 0) != closed {
-					continue
-				}
-				if err := add(e.encode(v)...); err != nil {
-					return err
+	// One for each table and for rows with and without odd cells: most are without, and a NULL costs
+	// as much as a number.
+	var targets [2][2]*duckdb.Appender
+	defer func() {
+		for _, pair := range targets {
+			for _, appender := range pair {
+				if appender != nil {
+					appender.Clear() // there was an error
+					appender.Close()
 				}
 			}
-			return nil
-		})
-		if err != nil {
-			return err
+		}
+	}()
+	for i := range versions {
+		v := &versions[i]
+		if v.void {
+			continue
+		}
+		row, odd := e.encode(v)
+		target := &targets[btoi(v.end != 0)][btoi(odd)]
+		if *target == nil {
+			var err error
+			if *target, err = a.appender(t, v.end != 0, odd); err != nil {
+				return storeError("warehouse.spool", ctx, err)
+			}
+		}
+		if err := (*target).AppendRow(row...); err != nil {
+			return storeError("warehouse.spool", ctx, err)
 		}
 	}
-	return nil
+	for i := range targets {
+		for j, appender := range targets[i] {
+			if appender == nil {
+				continue
+			}
+			targets[i][j] = nil
+			if err := appender.Close(); err != nil {
+				return storeError("warehouse.spool", ctx, err)
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+func (a *applier) appender(t *table, closed, odd bool) (*duckdb.Appender, error) {
+	name := fmt.Sprintf("live_%d", t.id)
+	if closed {
+		name = fmt.Sprintf("closed_%d", t.id)
+	}
+	if odd {
+		return duckdb.NewAppender(a.s.Conn, "warehouse", "main", name)
+	}
+	return duckdb.NewAppenderWithColumns(a.s.Conn, "warehouse", "main", name, t.plainColumns(closed))
 }
 
 func btoi(b bool) int {
@@ -382,9 +402,16 @@ func btoi(b bool) int {
 	return 0
 }
 
-// fill appends rows to a table of the store.
-func (a *applier) fill(ctx context.Context, catalog, table string, rows func(add func(...driver.Value) error) error) error {
-	appender, err := duckdb.NewAppender(a.s.Conn, catalog, "main", table)
+// fill appends rows to a table of the store: values of those columns, or of all of
+// them.
+func (a *applier) fill(ctx context.Context, catalog, table string, columns []string, rows func(add func(...driver.Value) error) error) error {
+	var appender *duckdb.Appender
+	var err error
+	if columns != nil {
+		appender, err = duckdb.NewAppenderWithColumns(a.s.Conn, catalog, "main", table, columns)
+	} else {
+		appender, err = duckdb.NewAppender(a.s.Conn, catalog, "main", table)
+	}
 	if err != nil {
 		return storeError("warehouse.spool", ctx, err)
 	}
@@ -415,7 +442,18 @@ func newEncoder(t *table) *encoder {
 	return e
 }
 
-func (e *encoder) encode(v *version) []driver.Value {
+// encode returns the values of all columns, or, if none are odd, those without the
+// first oddNumber.
+func (e *encoder) encode(v *version) (row []driver.Value, odd bool) {
+	row = e.all(v)
+	if row[0] == nil && row[1] == nil {
+		return row[oddNumber:], false
+	}
+	return row, true
+}
+
+// all returns the values of all columns.
+func (e *encoder) all(v *version) []driver.Value {
 	row, cells := e.live, e.live[liveNumber:]
 	if v.end != 0 {
 		row, cells = e.closed, e.closed[closedNumber:]
@@ -440,6 +478,6 @@ func (e *encoder) encode(v *version) []driver.Value {
 			}
 		}
 	}
-	row[0], row[1], row[2], row[3], row[4] = int64(v.lsn), v.commit, v.op, oddText(e.odd.cells), oddText(e.odd.key)
+	row[0], row[1], row[2], row[3], row[4] = oddText(e.odd.cells), oddText(e.odd.key), int64(v.lsn), v.commit, v.op
 	return row
 }

@@ -174,7 +174,7 @@ func (b *snapshot) read(ctx context.Context, t *table) error {
 		}
 	}
 	e := newEncoder(t)
-	err = b.a.fill(ctx, "temp", "found", func(add func(...driver.Value) error) error {
+	err = b.a.fill(ctx, "temp", "found", nil, func(add func(...driver.Value) error) error {
 		v := version{lsn: b.now.LSN, op: opBase, row: make([]dbms.Value, len(d.Columns)), key: make([]dbms.Value, len(keys))}
 		for rows.Next() {
 			if err := rows.Scan(dest...); err != nil {
@@ -186,7 +186,7 @@ func (b *snapshot) read(ctx context.Context, t *table) error {
 			for i, k := range keys {
 				v.key[i] = values[k]
 			}
-			if err := add(e.encode(&v)...); err != nil {
+			if err := add(e.all(&v)...); err != nil {
 				return err
 			}
 		}

@@ -19,7 +19,7 @@ func (a *applier) calls(ctx context.Context, commits []dbms.Commit) error {
 		return nil
 	}
 	prints := map[int]footprint.Footprint{}
-	err := a.fill(ctx, "warehouse", "commit", func(add func(...driver.Value) error) error {
+	err := a.fill(ctx, "warehouse", "commit", nil, func(add func(...driver.Value) error) error {
 		for i := range commits {
 			c := &commits[i]
 			var note any
@@ -51,7 +51,7 @@ func (a *applier) calls(ctx context.Context, commits []dbms.Commit) error {
 func validText(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 func (a *applier) statements(ctx context.Context, commits []dbms.Commit, prints map[int]footprint.Footprint) error {
-	return a.fill(ctx, "warehouse", "statement", func(add func(...driver.Value) error) error {
+	return a.fill(ctx, "warehouse", "statement", nil, func(add func(...driver.Value) error) error {
 		for i := range commits {
 			for n, s := range prints[i].Statements {
 				args := string(dbms.MarshalValues(s.Args))
@@ -65,7 +65,7 @@ func (a *applier) statements(ctx context.Context, commits []dbms.Commit, prints 
 }
 
 func (a *applier) reads(ctx context.Context, commits []dbms.Commit, prints map[int]footprint.Footprint) error {
-	return a.fill(ctx, "warehouse", "read", func(add func(...driver.Value) error) error {
+	return a.fill(ctx, "warehouse", "read", nil, func(add func(...driver.Value) error) error {
 		for i := range commits {
 			for _, r := range prints[i].Reads {
 				if err := add(int64(commits[i].LSN), validText(r.Table), keyText(r.Key)); err != nil {

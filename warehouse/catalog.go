@@ -121,11 +121,19 @@ func (c *catalog) load(id int, d *definition) {
 	}
 	t := c.tables[id]
 	if len(t.defs) > 0 {
-		delete(c.current, t.last().Name)
+		c.forget(t)
 	}
 	t.add(d)
 	if !d.Dropped {
 		c.current[d.Name] = t
+	}
+}
+
+// forget removes a table from those that exist, unless another one has its
+// name already.
+func (c *catalog) forget(t *table) {
+	if name := t.last().Name; c.current[name] == t {
+		delete(c.current, name)
 	}
 }
 

@@ -3,6 +3,7 @@
 package warehouse
 
 import (
+	"fmt"
 	"math"
 	"math/big"
 	"strconv"
@@ -191,7 +192,10 @@ func (c class) putInt(v int64) (any, bool) {
 		return time.UnixMicro(v).UTC(), true
 	case kindDecimal:
 		d, ok := c.decimal(strconv.FormatInt(v, 10))
-		return d, ok && c.Scale == 0
+		if !ok {
+			return nil, false
+		}
+		return d, c.Scale == 0
 	case kindText:
 		return strconv.FormatInt(v, 10), false
 	}
@@ -253,6 +257,14 @@ func (c class) layout() string {
 		return time.DateOnly
 	}
 	return "2006-01-02 15:04:05.999999"
+}
+
+// parameter returns how a statement takes what put has made as its n-th argument.
+func (c class) parameter(n int, value any) (expr string, arg any) {
+	if d, ok := value.(duckdb.Decimal); ok { // which the driver cannot bind
+		return fmt.Sprintf("$%d::VARCHAR::%s", n, c.stored()), decimalText(d)
+	}
+	return fmt.Sprintf("$%d::%s", n, c.stored()), value
 }
 
 // get returns the value of which put made v.

@@ -7,6 +7,7 @@ import (
 	"database/sql/driver"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/dbos-go/dbos/abi"
 	"github.com/dbos-go/dbos/dbms"
@@ -36,14 +37,11 @@ func (a *applier) defined(ctx context.Context, commit dbms.LSN, ch *dbms.Change)
 	}
 	d := c.define(t, ch)
 	if t == nil {
-		t = &table{id: len(c.tables)}
-		c.tables = append(c.tables, t)
-		t.add(d)
-		c.current[d.Name] = t
-		if err := t.create(ctx, a.s); err != nil {
-			return err
-		}
-		return a.keep(ctx, t, d)
+		_, err := a.made(ctx, d)
+		return err
+	}
+	if !slices.Equal(d.KeyPhysical, t.last().KeyPhysical) {
+		return a.remake(ctx, t, commit, ch)
 	}
 	if len(d.Added) > 0 {
 		if err := a.split(ctx); err != nil {
@@ -63,6 +61,66 @@ func (a *applier) defined(ctx context.Context, commit dbms.LSN, ch *dbms.Change)
 		return err
 	}
 	return a.keep(ctx, t, d)
+}
+
+// made adds a table.
+func (a *applier) made(ctx context.Context, d *definition) (*table, error) {
+	c := a.edit()
+	t := &table{id: len(c.tables)}
+	c.tables = append(c.tables, t)
+	t.add(d)
+	c.current[d.Name] = t
+	if err := t.create(ctx, a.s); err != nil {
+		return nil, err
+	}
+	return t, a.keep(ctx, t, d)
+}
+
+// remake ends a table whose rows are identified by something else from now on, and
+// goes on with the same rows in a new one.
+func (a *applier) remake(ctx context.Context, old *table, commit dbms.LSN, ch *dbms.Change) error {
+	from := old.last()
+	// The rows are read before they are ended, and the store sees in one statement only what was
+	// there when it began.
+	d := a.edit().define(nil, ch)
+	t, err := a.made(ctx, d)
+	if err != nil {
+		return err
+	}
+	match, defaults := matchColumns(from, d), defaultsOf(ch)
+	keys := make([]int, len(d.Keys))
+	for i, k := range d.Keys {
+		keys[i] = slices.Index(d.Columns, k)
+	}
+	dec, e := newDecoder(old, from, from), newEncoder(t)
+	v := version{lsn: ch.LSN, commit: uint32(commit - ch.LSN), op: opBase, row: make([]dbms.Value, len(d.Columns)), key: make([]dbms.Value, len(keys))}
+	err = a.fill(ctx, "warehouse", fmt.Sprintf("live_%d", t.id), nil, func(add func(...driver.Value) error) error {
+		return a.s.query(ctx, func(raw []driver.Value) error {
+			key, row, err := dec.row(raw)
+			if err != nil {
+				return err
+			}
+			for i, m := range match {
+				if m >= 0 {
+					v.row[i] = row[m]
+				} else {
+					v.row[i] = defaults[d.Columns[i]]
+				}
+			}
+			for i, k := range keys {
+				if k >= 0 {
+					v.key[i] = v.row[k]
+				} else {
+					v.key[i] = key[min(i, len(key)-1)]
+				}
+			}
+			return add(e.all(&v)...)
+		}, fmt.Sprintf("SELECT %s FROM %s", dec.list(""), old.live()))
+	})
+	if err != nil {
+		return err
+	}
+	return a.dropped(ctx, old, ch.LSN, commit, opDrop)
 }
 
 // defaultsOf returns what rows have in columns that are new, by column.
@@ -89,7 +147,7 @@ func (a *applier) dropped(ctx context.Context, t *table, lsn, commit dbms.LSN, o
 	}
 	last := t.last()
 	d := &definition{LSN: lsn, Name: last.Name, Dropped: true}
-	delete(a.catalog.current, last.Name)
+	a.catalog.forget(t)
 	t.add(d)
 	return a.keep(ctx, t, d)
 }
@@ -134,7 +192,8 @@ func (a *applier) refill(ctx context.Context, t *table, old *definition, n int, 
 	}
 	for p, v := range fresh {
 		value, _ := t.columns[p].put(v)
-		if _, err := a.s.exec(ctx, fmt.Sprintf("UPDATE %s SET %s = $1", t.live(), physicalName(p)), value); err != nil {
+		expr, arg := t.columns[p].parameter(1, value)
+		if _, err := a.s.exec(ctx, fmt.Sprintf("UPDATE %s SET %s = %s", t.live(), physicalName(p), expr), arg); err != nil {
 			return err
 		}
 	}
@@ -152,11 +211,11 @@ func (a *applier) rewrite(ctx context.Context, t *table, old *definition, fresh 
 	before := make([]int, len(d.Physical)) // of each column: where the value is now, -1 for nowhere
 	for i, p := range d.Physical {
 		before[i] = p
-		if t.columns[p].Replaces >= 0 && !contains(old.Physical, p) {
+		if t.columns[p].Replaces >= 0 && !slices.Contains(old.Physical, p) {
 			before[i] = t.columns[p].Replaces
 		}
 	}
-	err = a.fill(ctx, "temp", "rewritten", func(add func(...driver.Value) error) error {
+	err = a.fill(ctx, "temp", "rewritten", nil, func(add func(...driver.Value) error) error {
 		out := make([]driver.Value, liveNumber+len(t.columns))
 		return a.s.query(ctx, func(row []driver.Value) error {
 			copy(out, row)
@@ -176,19 +235,10 @@ func (a *applier) rewrite(ctx context.Context, t *table, old *definition, fresh 
 	return err
 }
 
-func contains(list []int, n int) bool {
-	for _, m := range list {
-		if m == n {
-			return true
-		}
-	}
-	return false
-}
-
 // rewriteRow changes a row of the live table in place.
 func rewriteRow(t *table, d *definition, before []int, fresh map[int]dbms.Value, row []driver.Value) error {
 	odd := map[int]dbms.Value{}
-	if text, ok := row[3].(string); ok {
+	if text, ok := row[0].(string); ok {
 		var err error
 		if odd, err = oddCells(text); err != nil {
 			return err
@@ -226,6 +276,6 @@ func rewriteRow(t *table, d *definition, before []int, fresh map[int]dbms.Value,
 			o.addKey(p, v)
 		}
 	}
-	row[3], row[4] = oddText(o.cells), oddText(o.key)
+	row[0], row[1] = oddText(o.cells), oddText(o.key)
 	return nil
 }

@@ -21,11 +21,12 @@ const (
 // are those of the changes; commit is how much greater the LSN of the change's transaction is.
 // odd holds the exact values of cells that do not fit, and key_odd those of the key.
 const (
-	liveColumns   = `lsn BIGINT, commit UINTEGER, op UTINYINT, odd VARCHAR, key_odd VARCHAR`
-	closedColumns = `lsn BIGINT, commit UINTEGER, op UTINYINT, odd VARCHAR, key_odd VARCHAR, end_lsn BIGINT, end_commit UINTEGER, end_op UTINYINT`
+	liveColumns   = `odd VARCHAR, key_odd VARCHAR, lsn BIGINT, commit UINTEGER, op UTINYINT`
+	closedColumns = `odd VARCHAR, key_odd VARCHAR, lsn BIGINT, commit UINTEGER, op UTINYINT, end_lsn BIGINT, end_commit UINTEGER, end_op UTINYINT`
 )
 
 const (
+	oddNumber    = 2 // columns at the beginning that are seldom anything
 	liveNumber   = 5 // columns of liveColumns
 	closedNumber = 8
 )
@@ -65,6 +66,18 @@ func (t *table) widen(ctx context.Context, s *session, n int) error {
 		}
 	}
 	return nil
+}
+
+// plainColumns are the names of the columns without odd and key_odd.
+func (t *table) plainColumns(closed bool) []string {
+	names := []string{"lsn", "commit", "op"}
+	if closed {
+		names = append(names, "end_lsn", "end_commit", "end_op")
+	}
+	for i := range t.columns {
+		names = append(names, physicalName(i))
+	}
+	return names
 }
 
 // sameKey is the condition that rows a and b have the same key. Keys that do not fit

@@ -171,7 +171,7 @@ func (w *Warehouse) attach(ctx context.Context, file string) error {
 		fmt.Sprintf("SET memory_limit = '%dB'", w.o.Memory),
 		fmt.Sprintf("SET threads = %d", w.o.Threads),
 		"SET temp_directory = " + literal(filepath.Join(w.dir, spillName)),
-		"SET checkpoint_threshold = '64MB'",
+		"SET checkpoint_threshold = '256MB'",
 		"SET autoinstall_known_extensions = false",
 		"SET autoload_known_extensions = false",
 		"SET allow_community_extensions = false",

@@ -116,8 +116,9 @@ func (t *table) keyIs(d *definition, key []dbms.Value) (string, []any) {
 		if !fits {
 			odd.addKey(p, key[i])
 		}
-		args = append(args, value)
-		fmt.Fprintf(&cond, "%s IS NOT DISTINCT FROM $%d::%s AND ", physicalName(p), len(args), t.columns[p].stored())
+		expr, arg := t.columns[p].parameter(len(args)+1, value)
+		args = append(args, arg)
+		fmt.Fprintf(&cond, "%s IS NOT DISTINCT FROM %s AND ", physicalName(p), expr)
 	}
 	if text := oddText(odd.key); text != nil {
 		args = append(args, text)

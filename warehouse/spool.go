@@ -14,8 +14,8 @@ import (
 // How much is read from the engine before it is put into the store. More makes the store faster, and
 // the memory greater that it takes.
 const (
-	batchChanges = 100_000
-	batchBytes   = 32 << 20
+	batchChanges = 200_000
+	batchBytes   = 64 << 20
 )
 
 // Spool reads the database's history from where the last Spool ended until it has
