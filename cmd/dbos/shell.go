@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,7 +78,11 @@ func (sh *shell) open(ctx context.Context, in *os.File) {
 	sh.terminal.AutoCompleteCallback = sh.complete
 	sh.out, sh.err = sh.terminal, sh.terminal
 	sh.terminal.SetBracketedPasteMode(true)
-	fmt.Fprintln(sh.out, sh.screen.paint(`SQL of DuckDB's dialect; a statement ends with ";". \? helps, \q or Ctrl-D ends.`, dim))
+	dialect := "DuckDB's dialect"
+	if sh.o.engine {
+		dialect = "the engine's dialect"
+	}
+	fmt.Fprintln(sh.out, sh.screen.paint("SQL of "+dialect+`; a statement ends with ";". \? helps, \q or Ctrl-D ends.`, dim))
 }
 
 // loop reads lines until the end.
@@ -192,7 +197,7 @@ func (sh *shell) print(ctx context.Context, statement string) error {
 	} else {
 		err = sh.printRows(rows)
 	}
-	return errors.Join(err, rows.Err())
+	return cmp.Or(err, rows.Err())
 }
 
 // printExpanded prints each row as lines of a column and its value.
@@ -219,6 +224,9 @@ func (sh *shell) printExpanded(rows rowSource) error {
 		if _, err := io.WriteString(sh.out, b.String()); err != nil {
 			return err
 		}
+	}
+	if rows.Err() != nil {
+		return rows.Err()
 	}
 	_, err := fmt.Fprintln(sh.out, sh.screen.paint("("+count(n, "row")+")", dim))
 	return err
