@@ -74,43 +74,75 @@ type applier struct {
 	dialect dialect
 	shape   *shape
 	most    int // rows a statement
-	removes []dbms.Value
-	looks   []dbms.Value
-	puts    []dbms.Value
+	removes []any
+	looks   []any
+	puts    []any
 	bytes   int // of puts
 	over    bool
 	removed int64
 	found   int64
-	cache   map[string]*dbms.Query
+	cache   map[statementKey]*dbms.Query
 }
+
+// A statementKey tells an applier's statements apart.
+type statementKey struct {
+	kind kind
+	rows int
+}
+
+// A kind of statement.
+type kind int
+
+const (
+	writes kind = iota
+	removes
+	counts
+)
 
 // maxBytes bounds what waits to be written.
 const maxBytes = 4 << 20
 
 func newApplier(d dialect, s *shape) *applier {
-	return &applier{dialect: d, shape: s, most: d.rows(len(s.columns) + 1), over: !s.whole, cache: map[string]*dbms.Query{}}
+	return &applier{dialect: d, shape: s, most: d.rows(len(s.columns) + 1), over: !s.whole, cache: map[statementKey]*dbms.Query{}}
 }
 
-// query keeps the prepared form of statements: those of applications are kept by
-// their text anyway.
-func (a *applier) query(text string) (*dbms.Query, error) {
-	if !IsService(a.shape.name) {
-		return dbms.SQL(text), nil
-	}
-	if q := a.cache[text]; q != nil {
+// query is the statement of a kind over n rows, made once.
+func (a *applier) query(k kind, n int) (*dbms.Query, error) {
+	key := statementKey{k, n}
+	if q := a.cache[key]; q != nil {
 		return q, nil
 	}
-	parsed, err := dbms.ParseQueries("-- name: prov_apply\n" + text)
-	if err != nil {
-		return nil, err
+	var text string
+	switch k {
+	case writes:
+		text = a.dialect.write(a.shape, n, a.over)
+	case removes:
+		text = a.dialect.remove(a.shape, n)
+	default:
+		text = a.dialect.count(a.shape, n)
 	}
-	a.cache[text] = parsed["prov_apply"]
-	return a.cache[text], nil
+	q := dbms.SQL(text)
+	if IsService(a.shape.name) { // a name of its own lets the engine keep the prepared form
+		parsed, err := dbms.ParseQueries("-- name: prov_apply\n" + text)
+		if err != nil {
+			return nil, err
+		}
+		q = parsed["prov_apply"]
+	}
+	a.cache[key] = q
+	return q, nil
+}
+
+func appendValues(list []any, values []dbms.Value) []any {
+	for _, v := range values {
+		list = append(list, v)
+	}
+	return list
 }
 
 // look counts the row with a key, if it is there, at the latest with flush.
 func (a *applier) look(tx dbms.Tx, key []dbms.Value) error {
-	a.looks = append(a.looks, key...)
+	a.looks = appendValues(a.looks, key)
 	if len(a.looks) >= a.most*len(a.shape.key) {
 		return a.flushLooks(tx)
 	}
@@ -118,7 +150,7 @@ func (a *applier) look(tx dbms.Tx, key []dbms.Value) error {
 }
 
 func (a *applier) flushLooks(tx dbms.Tx) error {
-	err := a.run(tx, a.looks, a.shape.keyColumns(), func(n int) string { return a.dialect.count(a.shape, n) }, func(q *dbms.Query, args []any) error {
+	err := a.run(counts, a.looks, a.shape.keyColumns(), func(q *dbms.Query, args []any) error {
 		return each(tx, q, func(row []dbms.Value) error { a.found += numberOf(row[0]); return nil }, args...)
 	})
 	a.looks = a.looks[:0]
@@ -130,7 +162,7 @@ func (a *applier) remove(tx dbms.Tx, key []dbms.Value) error {
 	if len(key) != len(a.shape.key) {
 		return abi.Errorf("prov.apply", abi.Invalid, "table "+a.shape.name, "a key of %d values for %d columns", len(key), len(a.shape.key))
 	}
-	a.removes = append(a.removes, key...)
+	a.removes = appendValues(a.removes, key)
 	if len(a.removes) >= a.most*len(a.shape.key) {
 		return a.flushRemoves(tx)
 	}
@@ -145,8 +177,8 @@ func (a *applier) put(tx dbms.Tx, key, row []dbms.Value) error {
 	if a.placed() {
 		a.puts = append(a.puts, key[0])
 	}
-	a.puts = append(a.puts, row...)
 	for _, v := range row {
+		a.puts = append(a.puts, v)
 		switch x := v.(type) {
 		case string:
 			a.bytes += len(x)
@@ -182,7 +214,7 @@ func (a *applier) flush(tx dbms.Tx) error {
 	if len(columns) < a.width() {
 		columns = append([]shapeColumn{{name: a.shape.place}}, columns...)
 	}
-	err := a.run(tx, a.puts, columns, func(n int) string { return a.dialect.write(a.shape, n, a.over) }, func(q *dbms.Query, args []any) error {
+	err := a.run(writes, a.puts, columns, func(q *dbms.Query, args []any) error {
 		_, err := tx.Exec(q, args...)
 		return err
 	})
@@ -191,7 +223,7 @@ func (a *applier) flush(tx dbms.Tx) error {
 }
 
 func (a *applier) flushRemoves(tx dbms.Tx) error {
-	err := a.run(tx, a.removes, a.shape.keyColumns(), func(n int) string { return a.dialect.remove(a.shape, n) }, func(q *dbms.Query, args []any) error {
+	err := a.run(removes, a.removes, a.shape.keyColumns(), func(q *dbms.Query, args []any) error {
 		n, err := tx.Exec(q, args...)
 		a.removed += n
 		return err
@@ -202,10 +234,10 @@ func (a *applier) flushRemoves(tx dbms.Tx) error {
 
 // run calls do for pieces of the values, of few different sizes so that few
 // statements are prepared.
-func (a *applier) run(tx dbms.Tx, values []dbms.Value, columns []shapeColumn, text func(n int) string, do func(q *dbms.Query, args []any) error) error {
+func (a *applier) run(k kind, values []any, columns []shapeColumn, do func(q *dbms.Query, args []any) error) error {
 	for width := len(columns); len(values) > 0; {
 		n := a.dialect.piece(len(values)/width, a.most)
-		q, err := a.query(text(n))
+		q, err := a.query(k, n)
 		if err != nil {
 			return err
 		}

@@ -172,7 +172,7 @@ func (s *shape) keyColumns() []shapeColumn {
 	return list
 }
 
-func (postgresDialect) args(columns []shapeColumn, values []dbms.Value) []any {
+func (postgresDialect) args(columns []shapeColumn, values []any) []any {
 	args := make([]any, len(columns))
 	var b strings.Builder
 	for i, c := range columns {
@@ -192,7 +192,7 @@ func (postgresDialect) args(columns []shapeColumn, values []dbms.Value) []any {
 
 // appendElement writes a value as an array's element, in the form that the type's input function
 // reads.
-func appendElement(b *strings.Builder, c shapeColumn, v dbms.Value) {
+func appendElement(b *strings.Builder, c shapeColumn, v any) {
 	var s string
 	switch x := v.(type) {
 	case nil:

@@ -230,6 +230,7 @@ func (r *restoring) survey(ctx context.Context, tx dbms.Tx) error {
 				WithHint("see the tables of a moment with: dbos sql --at MOMENT '\\dt'")
 		}
 	}
+	slices.SortFunc(then, func(a, b warehouse.Table) int { return cmp.Compare(a.Since, b.Since) }) // who is referred to is older
 	for _, t := range now {
 		in, err := r.concerns(ctx, tx, t.Table)
 		if err != nil {
@@ -244,7 +245,6 @@ func (r *restoring) survey(ctx context.Context, tx dbms.Tx) error {
 			j.classify()
 		}
 	}
-	slices.SortFunc(then, func(a, b warehouse.Table) int { return cmp.Compare(a.Since, b.Since) }) // who is referred to is older
 	for _, t := range then {
 		in, err := r.concerns(ctx, tx, t.Name)
 		if err != nil {

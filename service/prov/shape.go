@@ -77,7 +77,7 @@ type dialect interface {
 	write(s *shape, n int, over bool) string
 	remove(s *shape, n int) string
 	count(s *shape, n int) string
-	args(columns []shapeColumn, values []dbms.Value) []any
+	args(columns []shapeColumn, values []any) []any
 	// rows is how many rows one statement takes at most, and piece how many of n
 	// the next one shall take.
 	rows(columns int) int

@@ -171,13 +171,7 @@ func (sqliteDialect) match(s *shape, n int) string {
 	return b.String()
 }
 
-func (sqliteDialect) args(_ []shapeColumn, values []dbms.Value) []any {
-	args := make([]any, len(values))
-	for i, v := range values {
-		args[i] = v
-	}
-	return args
-}
+func (sqliteDialect) args(_ []shapeColumn, values []any) []any { return values }
 
 func (sqliteDialect) quiet(tx dbms.Tx, tables []string) (func() error, error) {
 	var create, drop []string
