@@ -1,9 +1,6 @@
 package server
 
 import (
-	"slices"
-	"strings"
-
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/dbos-go/dbos"
@@ -70,7 +67,7 @@ func restoreMessage(p *dbos.RestorePlan) *dbosv1.RestorePlan {
 		}),
 		Resumed: messages(p.Resumes, runRefMessage), Vanished: messages(p.Vanish, runRefMessage),
 		External: messages(p.External, externalMessage), Messages: p.Messages, Warnings: messages(p.Warnings, text),
-		Lsn: int64(p.LSN), AloneSeconds: p.Took.Seconds(),
+		Lsn: int64(p.LSN), AloneSeconds: p.Took.Seconds(), ResumedCount: p.ResumeCount, VanishedCount: p.VanishCount,
 	}
 }
 
@@ -105,13 +102,10 @@ func linkMessage(l undo.Link) *dbosv1.UndoLink {
 	}
 }
 
-// systemPrefixes begin the names of the services' tables.
-var systemPrefixes = []string{"dbos_", "sched_", "wf_", "ipc_", "fs_", "auth_", "prov_"}
-
 func effectMessage(table string, a prov.Applied, note string) *dbosv1.TableEffect {
 	m := &dbosv1.TableEffect{
 		Table: text(table), Changed: a.Changed, Restored: a.Back, Removed: a.Removed,
-		System: slices.ContainsFunc(systemPrefixes, func(p string) bool { return strings.HasPrefix(table, p) }),
+		System: prov.IsService(table),
 	}
 	if note != "" {
 		m.Notes = []string{text(note)}

@@ -21,8 +21,9 @@ func (c *cli) forkCommand() *cobra.Command {
 		Use:   "fork --at MOMENT TARGET",
 		Short: "Make an independent copy of the system as of a moment",
 		Long: `fork makes a whole system of its own as of a moment: tables, runs and journals.
-TARGET is a directory that is not there yet or is empty, or the URL of an empty
-PostgreSQL database. The original is only read.
+TARGET is, of a directory, another one that is not there yet or is empty; of a
+PostgreSQL database, the URL of an empty one. The original is only read.
+(dbos migrate carries a fork to another engine.)
 
 Runs that were unfinished then go on in the fork as soon as a program opens and
 launches it, with everything that they do outside of the database. To look at it
@@ -31,7 +32,7 @@ without that, use dbos, which executes nothing.
 ` + momentHelp,
 		Example: `  dbos fork --at '16 minutes ago' before
   dbos sql -d before 'select * from stock'
-  dbos fork --at run:order-42 postgres://shop@db/what_if`,
+  dbos fork -d postgres://shop@db/shop --at run:order-42 postgres://shop@db/what_if`,
 		Args: c.arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if at == "" {

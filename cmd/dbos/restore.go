@@ -72,6 +72,8 @@ type restoreJSON struct {
 	Tables   []effectJSON   `json:"tables"`
 	Resumed  []runRefJSON   `json:"resumed"`
 	Vanished []runRefJSON   `json:"vanished"`
+	Resumes  int64          `json:"resumed_count"`
+	Vanishes int64          `json:"vanished_count"`
 	External []externalJSON `json:"external"`
 	Messages int64          `json:"messages"`
 	Warnings []string       `json:"warnings"`
@@ -87,6 +89,7 @@ func restoreOf(p *dbosv1.RestorePlan, dryRun bool, err error) restoreJSON {
 		Tables: effectsOf(p.GetTables()), Resumed: runRefsOf(p.GetResumed()), Vanished: runRefsOf(p.GetVanished()),
 		External: externalOf(p.GetExternal()), Messages: p.GetMessages(), Warnings: append([]string{}, p.GetWarnings()...),
 		LSN: p.GetLsn(), Alone: p.GetAloneSeconds(), Error: errorOf(err),
+		Resumes: max(p.GetResumedCount(), int64(len(p.GetResumed()))), Vanishes: max(p.GetVanishedCount(), int64(len(p.GetVanished()))),
 	}
 }
 
@@ -182,12 +185,12 @@ func (c *cli) restoreBody(d *document, p *dbosv1.RestorePlan) {
 	} else {
 		d.table(effectTable(p.Tables), true)
 	}
-	if len(p.Resumed) > 0 {
-		d.heading(bold, "%s", plural(len(p.Resumed), "1 run goes on from where it was then:", "%d runs go on from where they were then:"))
+	if n := max(p.ResumedCount, int64(len(p.Resumed))); n > 0 {
+		d.heading(bold, "%s", plural(int(n), "1 run goes on from where it was then:", "%d runs go on from where they were then:"))
 		d.table(runRefs(p.Resumed), false)
 	}
-	if len(p.Vanished) > 0 {
-		d.heading(bold, "%s", plural(len(p.Vanished), "1 run began since; it will never have been:", "%d runs began since; they will never have been:"))
+	if n := max(p.VanishedCount, int64(len(p.Vanished))); n > 0 {
+		d.heading(bold, "%s", plural(int(n), "1 run began since; it will never have been:", "%d runs began since; they will never have been:"))
 		d.table(runRefs(p.Vanished), false)
 	}
 	if p.Messages > 0 {

@@ -2147,7 +2147,8 @@ type RestorePlan struct {
 	Tables []*TableEffect `protobuf:"bytes,3,rep,name=tables,proto3" json:"tables,omitempty"`
 	// resumed runs are unfinished at the moment, and continue from there.
 	Resumed []*RunRef `protobuf:"bytes,4,rep,name=resumed,proto3" json:"resumed,omitempty"`
-	// vanished runs began after the moment, and will not have been.
+	// vanished runs began after the moment, and will not have been. Of both lists
+	// only the beginning may be there.
 	Vanished []*RunRef `protobuf:"bytes,5,rep,name=vanished,proto3" json:"vanished,omitempty"`
 	// external steps since the moment, for people to compensate.
 	External []*ExternalStep `protobuf:"bytes,6,rep,name=external,proto3" json:"external,omitempty"`
@@ -2159,7 +2160,11 @@ type RestorePlan struct {
 	Lsn int64 `protobuf:"varint,9,opt,name=lsn,proto3" json:"lsn,omitempty"`
 	// alone_seconds is how long the transaction was alone with the tables, and
 	// writers of theirs waited.
-	AloneSeconds  float64 `protobuf:"fixed64,10,opt,name=alone_seconds,json=aloneSeconds,proto3" json:"alone_seconds,omitempty"`
+	AloneSeconds float64 `protobuf:"fixed64,10,opt,name=alone_seconds,json=aloneSeconds,proto3" json:"alone_seconds,omitempty"`
+	// resumed_count is how many runs are resumed.
+	ResumedCount int64 `protobuf:"varint,11,opt,name=resumed_count,json=resumedCount,proto3" json:"resumed_count,omitempty"`
+	// vanished_count is how many runs vanish.
+	VanishedCount int64 `protobuf:"varint,12,opt,name=vanished_count,json=vanishedCount,proto3" json:"vanished_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2260,6 +2265,20 @@ func (x *RestorePlan) GetLsn() int64 {
 func (x *RestorePlan) GetAloneSeconds() float64 {
 	if x != nil {
 		return x.AloneSeconds
+	}
+	return 0
+}
+
+func (x *RestorePlan) GetResumedCount() int64 {
+	if x != nil {
+		return x.ResumedCount
+	}
+	return 0
+}
+
+func (x *RestorePlan) GetVanishedCount() int64 {
+	if x != nil {
+		return x.VanishedCount
 	}
 	return 0
 }
@@ -3602,7 +3621,7 @@ const file_dbos_v1_history_proto_rawDesc = "" +
 	"\x0fRestoreResponse\x12/\n" +
 	"\bprogress\x18\x01 \x01(\v2\x11.dbos.v1.ProgressH\x00R\bprogress\x12.\n" +
 	"\x06result\x18\x02 \x01(\v2\x14.dbos.v1.RestorePlanH\x00R\x06resultB\x06\n" +
-	"\x04part\"\xfb\x02\n" +
+	"\x04part\"\xc7\x03\n" +
 	"\vRestorePlan\x12\x1f\n" +
 	"\x02to\x18\x01 \x01(\v2\x0f.dbos.v1.MomentR\x02to\x12#\n" +
 	"\x04from\x18\x02 \x01(\v2\x0f.dbos.v1.MomentR\x04from\x12,\n" +
@@ -3614,7 +3633,9 @@ const file_dbos_v1_history_proto_rawDesc = "" +
 	"\bwarnings\x18\b \x03(\tR\bwarnings\x12\x10\n" +
 	"\x03lsn\x18\t \x01(\x03R\x03lsn\x12#\n" +
 	"\ralone_seconds\x18\n" +
-	" \x01(\x01R\faloneSeconds\"\x9d\x01\n" +
+	" \x01(\x01R\faloneSeconds\x12#\n" +
+	"\rresumed_count\x18\v \x01(\x03R\fresumedCount\x12%\n" +
+	"\x0evanished_count\x18\f \x01(\x03R\rvanishedCount\"\x9d\x01\n" +
 	"\n" +
 	"UndoTarget\x12\x12\n" +
 	"\x04runs\x18\x01 \x03(\tR\x04runs\x12\x1c\n" +

@@ -81,8 +81,9 @@ type HistoryServiceClient interface {
 	// Rebuild makes the warehouse's file again from its archive. The old file
 	// serves until the new one is whole.
 	Rebuild(context.Context, *v1.RebuildRequest) (*connect.ServerStreamForClient[v1.RebuildResponse], error)
-	// Fork makes an independent system as of a moment. The target must be empty
-	// or not be there yet, or the error is EXISTS or CONFLICT.
+	// Fork makes an independent system as of a moment, on the same engine. The
+	// target must be empty or not be there yet, or the error is EXISTS or
+	// CONFLICT.
 	Fork(context.Context, *v1.ForkRequest) (*connect.ServerStreamForClient[v1.ForkResponse], error)
 	// PlanRestore says what Restore would do, and does nothing.
 	PlanRestore(context.Context, *v1.PlanRestoreRequest) (*connect.ServerStreamForClient[v1.PlanRestoreResponse], error)
@@ -306,8 +307,9 @@ type HistoryServiceHandler interface {
 	// Rebuild makes the warehouse's file again from its archive. The old file
 	// serves until the new one is whole.
 	Rebuild(context.Context, *v1.RebuildRequest, *connect.ServerStream[v1.RebuildResponse]) error
-	// Fork makes an independent system as of a moment. The target must be empty
-	// or not be there yet, or the error is EXISTS or CONFLICT.
+	// Fork makes an independent system as of a moment, on the same engine. The
+	// target must be empty or not be there yet, or the error is EXISTS or
+	// CONFLICT.
 	Fork(context.Context, *v1.ForkRequest, *connect.ServerStream[v1.ForkResponse]) error
 	// PlanRestore says what Restore would do, and does nothing.
 	PlanRestore(context.Context, *v1.PlanRestoreRequest, *connect.ServerStream[v1.PlanRestoreResponse]) error
