@@ -56,11 +56,24 @@ func Copy(ctx context.Context, from, to string, o CopyOptions) (report *CopyRepo
 
 // openToCopy opens a database with the services' tables, and no more.
 func openToCopy(ctx context.Context, url string, existing bool) (dbms.DB, *sched.Service, error) {
-	db, err := openDB(ctx, url, dbms.Options{Timeout: copyTime, Existing: existing})
+	db, err := openServices(ctx, url, dbms.Options{Timeout: copyTime, Existing: existing})
 	if err != nil {
 		return nil, nil, err
 	}
 	tasks, err := sched.New(ctx, db)
+	if err != nil {
+		return nil, nil, errors.Join(err, db.Close())
+	}
+	return db, tasks, nil
+}
+
+// openServices opens a database and brings the services' tables up to date.
+func openServices(ctx context.Context, url string, o dbms.Options) (dbms.DB, error) {
+	db, err := openDB(ctx, url, o)
+	if err != nil {
+		return nil, err
+	}
+	_, err = sched.New(ctx, db)
 	if err == nil {
 		_, err = workflow.New(ctx, db)
 	}
@@ -68,9 +81,9 @@ func openToCopy(ctx context.Context, url string, existing bool) (dbms.DB, *sched
 		_, err = prov.New(ctx, db)
 	}
 	if err != nil {
-		return nil, nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, db.Close())
 	}
-	return db, tasks, nil
+	return db, nil
 }
 
 // abandoned fails if a process executes the source's runs. A directory's owner

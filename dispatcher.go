@@ -2,6 +2,7 @@ package dbos
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/dbos-go/dbos/abi"
@@ -216,7 +217,7 @@ func (s *System) cancelLocal() error {
 				return err
 			}
 			if !held {
-				e.cancel(abi.Errorf("dbos.run", abi.Canceled, "run "+e.task.ID, "it was cancelled: %w", context.Canceled))
+				e.cancel(abi.Errorf("dbos.run", abi.Canceled, "run "+e.task.ID, "it was cancelled, or put back: %w", context.Canceled))
 			}
 		}
 		return nil
@@ -228,6 +229,9 @@ func (s *System) holds(tx dbms.Tx) (func(sched.Lease) (bool, error), error) {
 	if !s.tasks.Shared() {
 		return func(l sched.Lease) (bool, error) {
 			t, err := s.tasks.Get(tx, l.ID)
+			if errors.Is(err, abi.NotFound) {
+				return false, nil // it was put back to before it began
+			}
 			return err == nil && t.State == sched.Running && t.Epoch == l.Epoch, err
 		}, nil
 	}

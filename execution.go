@@ -33,6 +33,7 @@ type execution struct {
 	left    bool            // the function must not go on
 	refusal error           // why, if the run fails by it
 	epoch   int             // of the outcomes that this one's may join
+	again   *rerun          // if this is a replay, else nil
 
 	// Valid after done is closed, if final.
 	final   bool

@@ -114,7 +114,7 @@ func (s *System) openScratch(ctx context.Context) (dbms.DB, func() error, error)
 	if err != nil {
 		return nil, nil, abi.Errorf("dbos.scratch", abi.Unavailable, "temporary directory", "%w", err)
 	}
-	db, err := openDB(ctx, "file:"+dir, o)
+	db, err := openServices(ctx, "file:"+dir, o)
 	if err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -131,9 +131,9 @@ func (s *System) scratchSchema(ctx context.Context, o dbms.Options) (dbms.DB, fu
 	query.Set("dbos_schema", "scratch_"+strconv.FormatInt(time.Now().UnixNano(), 36))
 	query.Del("dbos_history")
 	u.RawQuery = query.Encode()
-	db, err := openDB(ctx, u.String(), o)
+	db, err := openServices(ctx, u.String(), o)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, errors.Join(err, postgres.Remove(ctx, u.String()))
 	}
 	return db, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), closeGrace)

@@ -195,6 +195,3 @@ func (r *recordedRows) Next() bool {
 	}
 	return false
 }
-
-// taskTable has the runs.
-const taskTable = "sched_task"

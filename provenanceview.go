@@ -31,12 +31,23 @@ type seenView struct {
 	texts []*statementText
 }
 
+// A viewKey is what a view says: to read the same of the same state again is
+// nothing new.
+type viewKey struct {
+	lsn       dbms.LSN
+	principal abi.Principal
+	procedure string
+	execution string
+	note      string
+}
+
 // views are what was read outside of transactions, on its way into the
 // database. A goroutine writes it down, which is there once it is needed.
 type views struct {
 	sys     *System
 	mu      sync.Mutex
 	pending []seenView
+	same    map[viewKey]struct{} // those among pending
 	started bool
 	lost    int
 	wake    chan struct{} // there are pending ones
@@ -128,6 +139,14 @@ func (v *views) append(seen seenView) bool {
 	if len(v.pending) >= maxViews {
 		return false
 	}
+	key := viewKey{seen.LSN, seen.Principal, seen.Procedure, seen.Execution, string(seen.Note)}
+	if _, ok := v.same[key]; ok {
+		return true
+	}
+	if v.same == nil {
+		v.same = map[viewKey]struct{}{}
+	}
+	v.same[key] = struct{}{}
 	v.pending = append(v.pending, seen)
 	if len(v.pending) == 1 {
 		signal(v.wake)
@@ -207,7 +226,7 @@ func (v *views) flush(ctx context.Context) error {
 			return err
 		}
 		v.mu.Lock()
-		v.pending = append([]seenView(nil), v.pending[len(batch):]...)
+		v.pending, v.same = append([]seenView(nil), v.pending[len(batch):]...), nil
 		v.mu.Unlock()
 		signal(v.room)
 	}
@@ -237,10 +256,11 @@ func (v *views) write(ctx context.Context, batch []seenView) error {
 	return err
 }
 
-// sweep forgets views that are older than history.
+// sweep forgets views that are older than history, where nobody follows the
+// database, who would do that.
 func (v *views) sweep(ctx context.Context) error {
 	retention := v.sys.options.retention()
-	if retention < 0 || !v.swept.IsZero() && time.Since(v.swept) < viewSweep {
+	if v.sys.options.houseless("dbos.view") == nil || retention < 0 || !v.swept.IsZero() && time.Since(v.swept) < viewSweep {
 		return nil
 	}
 	v.swept = time.Now()

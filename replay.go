@@ -11,6 +11,9 @@ import (
 // next begins the next step of the program: a recorded one, or one to be
 // done. It does not return if the program must stop here.
 func (e *execution) next(kind workflow.Kind, name string, digest *string) (*workflow.Step, bool) {
+	if e.again != nil {
+		return e.again.next(kind, name, digest)
+	}
 	if e.left || e.ctx.Err() != nil {
 		e.leave()
 	}

@@ -46,11 +46,13 @@ func (d *Definition[In, Out]) Start(ctx context.Context, in In, opts ...StartOpt
 	if err != nil {
 		return nil, err
 	}
-	if err := d.sys.Launch(ctx); err != nil {
-		return nil, err
+	run, parent := &Run[Out]{sys: d.sys}, executionOf(ctx)
+	if parent == nil || parent.again == nil { // replays start nothing
+		if err := d.sys.Launch(ctx); err != nil {
+			return nil, err
+		}
 	}
-	run := &Run[Out]{sys: d.sys}
-	if parent := executionOf(ctx); parent != nil {
+	if parent != nil {
 		run.id, err = parent.startChild(d.def.name, input, opts)
 	} else {
 		var t *sched.Task
@@ -73,6 +75,9 @@ func (d *Definition[In, Out]) StartIn(tx *Tx, in In, opts ...StartOption) (*Run[
 	input, err := encode(d.sys.options.codec, "input of workflow "+d.def.name, in)
 	if err != nil {
 		return nil, err
+	}
+	if tx.run != nil && tx.run.again != nil {
+		opts = tx.run.again.named(opts)
 	}
 	t, err := d.sys.task(d.def.name, input, d.sys.principal(tx.ctx), opts)
 	if err != nil {

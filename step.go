@@ -92,6 +92,9 @@ func Transaction[T any](ctx Context, name string, fn func(tx *Tx) (T, error), op
 	e := ctx.execution()
 	o, digest := e.stepOptions(name, opts)
 	step, recorded := e.next(workflow.Transaction, name, digest)
+	if e.again != nil {
+		return rerunTransaction(ctx, e, step, recorded, fn)
+	}
 	var value T
 	if recorded {
 		return value, replay(e, step, &value)

@@ -183,6 +183,7 @@ func (s *System) Launch(ctx context.Context) error {
 	s.launched = true
 	s.background.Go(s.dispatch)
 	s.background.Go(s.watchCancelled)
+	s.background.Go(s.watchRestored)
 	if s.tasks.Shared() {
 		s.background.Go(s.beat)
 	}

@@ -93,6 +93,10 @@ func (r *Row) Scan(dest ...any) error {
 //
 // In a workflow use Transaction.
 func (s *System) Update(ctx context.Context, name string, fn func(tx *Tx) error) error {
+	if e := executionOf(ctx); e != nil && e.again != nil {
+		return abi.Errorf("dbos.update", abi.Denied, "transaction "+name, "run %s is being replayed, which changes nothing", e.task.ID).
+			WithHint("change tables in steps only, by dbos.Transaction")
+	}
 	rec := s.recorder()
 	_, err := s.db.Update(ctx, s.call(name, s.principal(ctx)), func(tx dbms.Tx) error {
 		rec.begin()

@@ -22,6 +22,9 @@ const linger = time.Second
 func Sleep(ctx Context, d time.Duration) error {
 	e := ctx.execution()
 	step, recorded := e.next(workflow.Sleep, "sleep", nil)
+	if e.again != nil {
+		return nil // it has been slept
+	}
 	if !recorded {
 		if err := e.fallAsleep(step, d); err != nil {
 			return err
