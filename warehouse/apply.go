@@ -33,6 +33,8 @@ type applier struct {
 	at      place         // how far they have been taken
 	written int           // of how many the calls are written
 	whole   bool          // everything has to be one transaction
+	// ids are the numbers of the tables that had a name, for commits whose calls are not written.
+	ids map[string][]int
 }
 
 // A place is one between two changes: that many commits, and of the next one
@@ -102,7 +104,7 @@ func keyOf(values []dbms.Value) rowKey {
 }
 
 func (w *Warehouse) newApplier() *applier {
-	return &applier{w: w, s: w.writer, catalog: w.catalog, pending: map[*table]*pendingRows{}}
+	return &applier{w: w, s: w.writer, catalog: w.catalog, pending: map[*table]*pendingRows{}, ids: map[string][]int{}}
 }
 
 // take takes commits in their order, and says that they have been taken.
@@ -113,6 +115,9 @@ func (a *applier) take(ctx context.Context, commits []dbms.Commit) error {
 		first := 0
 		if p := a.w.state.Partial; c.LSN == p.LSN {
 			first = p.Changes
+			for j := range first {
+				a.ids[c.Changes[j].Table] = a.catalog.called(c.Changes[j].Table)
+			}
 		}
 		for j := first; j < len(c.Changes); j++ {
 			a.at = place{commits: i, changes: j}
@@ -220,6 +225,9 @@ func (a *applier) change(ctx context.Context, commit dbms.LSN, ch *dbms.Change) 
 		p = &pendingRows{last: map[rowKey]int{}}
 		a.pending[t] = p
 		a.order = append(a.order, t)
+		if !slices.Contains(a.ids[ch.Table], t.id) {
+			a.ids[ch.Table] = append(a.ids[ch.Table], t.id)
+		}
 	}
 	p.add(ch, uint32(commit-ch.LSN))
 	return nil

@@ -65,7 +65,7 @@ func (w *Warehouse) based(ctx context.Context, now Moment) error {
 			return err
 		}
 	}
-	_, err := w.writer.exec(ctx, `INSERT INTO warehouse.commit VALUES ($1, $2, 'warehouse.base', 'system', '', 0, '', $2, $1, NULL)`,
+	_, err := w.writer.exec(ctx, `INSERT INTO warehouse.commit VALUES ($1, $2, 'warehouse.base', 'system', '', 0, '', $2, $1, NULL, NULL)`,
 		int64(now.LSN), timeValue(now.Time))
 	if err != nil {
 		return err

@@ -163,6 +163,16 @@ func (c *catalog) ever(name string) (known bool, dropped dbms.LSN) {
 	return known, dropped
 }
 
+// called returns the numbers of the tables that ever had a name.
+func (c *catalog) called(name string) (ids []int) {
+	for _, t := range c.tables {
+		if slices.ContainsFunc(t.defs, func(d *definition) bool { return d.Name == name }) {
+			ids = append(ids, t.id)
+		}
+	}
+	return ids
+}
+
 // since is the LSN of the newest definition up to a moment: between two of
 // these everything is defined the same.
 func (c *catalog) since(lsn dbms.LSN) (newest dbms.LSN) {

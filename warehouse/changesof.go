@@ -8,6 +8,8 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/dbos-go/dbos/abi"
 	"github.com/dbos-go/dbos/dbms"
@@ -35,14 +37,39 @@ func (w *Warehouse) ChangesOf(ctx context.Context, after, upto dbms.LSN) ([]Chan
 		return nil, err
 	}
 	defer w.finish(s)
+	touched, err := touchedTables(ctx, s, after, upto)
+	if err != nil {
+		return nil, err
+	}
 	var changes []Change
 	for _, t := range c.tables {
+		if !touched[t.id] {
+			continue
+		}
 		if changes, err = t.changes(ctx, s, after, upto, changes); err != nil {
 			return nil, err
 		}
 	}
 	slices.SortStableFunc(changes, func(a, b Change) int { return cmp.Compare(a.LSN, b.LSN) })
 	return changes, nil
+}
+
+// touchedTables are the numbers of the tables in which something was changed.
+func touchedTables(ctx context.Context, s *session, after, upto dbms.LSN) (map[int]bool, error) {
+	touched := map[int]bool{}
+	err := s.query(ctx, func(row []driver.Value) error {
+		list, _ := row[0].(string)
+		for id := range strings.FieldsSeq(list) {
+			n, err := strconv.Atoi(id)
+			if err != nil {
+				return abi.Errorf("warehouse.changes", abi.Corrupt, "commits", "their tables are %q", list)
+			}
+			touched[n] = true
+		}
+		return nil
+	}, `SELECT DISTINCT tables FROM warehouse.commit WHERE lsn > $1 AND tables IS NOT NULL
+		AND lsn <= coalesce((SELECT min(lsn) FROM warehouse.commit WHERE lsn >= $2), $2)`, int64(after), int64(upto))
+	return touched, err
 }
 
 // changes appends those of one table, between each two of its definitions.

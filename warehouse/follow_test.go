@@ -140,8 +140,9 @@ func TestFootprints(t *testing.T) {
 		}
 		w := openAt(t, t.TempDir(), warehouse.Options{})
 		spool(t, w, db)
-		expect(t, "statements", ask(t, w, 0, `SELECT principal, sql, args, rows FROM prov.calls JOIN prov.statements USING (lsn) WHERE principal = 'user:eve'`), "user:eve "+sql+" [7] 1")
+		expect(t, "statements", ask(t, w, 0, `SELECT principal, sql, args, rows FROM prov.statements WHERE principal = 'user:eve'`), "user:eve "+sql+" [7] 1")
 		expect(t, "reads", ask(t, w, 0, `SELECT "table", key FROM prov.reads WHERE lsn = $1 ORDER BY 1`, int64(lsn)), "sched_task run", `wf_event ["run","key"]`)
+		expect(t, "as the engine has it", ask(t, w, 0, `SELECT procedure, execution, step FROM dbos_transaction WHERE lsn = $1`, int64(lsn)), "shop.look order-1 2")
 		list, err := w.Commits(t.Context(), warehouse.Filter{Principal: "user:eve"})
 		if err != nil || len(list) != 1 || list[0].LSN != lsn || len(list[0].Footprint.Reads) != 2 || list[0].Call.Step != 2 || list[0].Snapshot >= lsn {
 			t.Errorf("the commits are %+v, %v", list, err)

@@ -10,8 +10,8 @@ import (
 	"github.com/dbos-go/dbos/dbms"
 )
 
-// Supported says whether this build has the column store.
-const Supported = false
+// Available says whether this build has the column store.
+const Available = false
 
 // unsupported is what everything answers in a build without cgo.
 func unsupported(op string) error {
@@ -117,3 +117,6 @@ func (w *Warehouse) Seal(context.Context) error { return unsupported("warehouse.
 
 // Expire returns abi.Unsupported.
 func (w *Warehouse) Expire(context.Context) error { return unsupported("warehouse.expire") }
+
+// Supported is Available.
+const Supported = Available

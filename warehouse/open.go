@@ -22,8 +22,8 @@ import (
 	"github.com/dbos-go/dbos/kernel"
 )
 
-// Supported says whether this build has the column store.
-const Supported = true
+// Available says whether this build has the column store.
+const Available = true
 
 // A Warehouse is the history of one database. All methods may be called from any
 // goroutine; one at a time writes (Spool, Seal, Expire), and nobody waits for it
@@ -320,3 +320,6 @@ func (w *Warehouse) warn(message string, args ...any) {
 		w.o.Logger.Warn("warehouse: "+message, args...)
 	}
 }
+
+// Supported is Available.
+const Supported = Available

@@ -28,11 +28,15 @@ func provViews(c *catalog, at dbms.LSN) []string {
 		texts = fmt.Sprintf(" LEFT JOIN (%s) v ON v.%s = s.text_id", t.versions(d, momentVariable), quote(d.Columns[0]))
 	}
 	return []string{
+		// As the engines have it, so that what was written for them goes on to work.
+		`CREATE VIEW main.dbos_transaction AS SELECT lsn, epoch_us(time) AS "at", procedure, principal, nullif(execution, '') AS execution,
+			nullif(step, 0) AS step, node, epoch_us(start) AS started_at FROM warehouse.commit WHERE lsn <= ` + momentVariable,
 		`CREATE VIEW prov.calls AS SELECT lsn, time, procedure, principal, execution, step, node, start, snapshot
 			FROM warehouse.commit WHERE lsn <= ` + momentVariable,
-		`CREATE VIEW prov.statements AS SELECT s.lsn, s.n, ` + text + ` AS sql, s.args, s.rows, s.writes, s.cut, s.text_id
+		`CREATE VIEW prov.statements AS SELECT s.lsn, s.n, ` + text + ` AS sql, s.args, s.rows, s.writes, s.cut,
+			s.principal, s.execution, s.snapshot, s.outside, s.text_id
 			FROM warehouse.statement s` + texts + ` WHERE s.lsn <= ` + momentVariable,
-		`CREATE VIEW prov.reads AS SELECT lsn, "table", key FROM warehouse.read WHERE lsn <= ` + momentVariable,
+		`CREATE VIEW prov.reads AS SELECT lsn, "table", key, principal, execution, snapshot, outside FROM warehouse.read WHERE lsn <= ` + momentVariable,
 		`CREATE VIEW prov.tables AS ` + tableList(c, at),
 		`CREATE VIEW prov.changes AS ` + changesView(c, at),
 	}

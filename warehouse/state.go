@@ -21,9 +21,10 @@ CREATE TABLE IF NOT EXISTS warehouse.state (key VARCHAR, lsn BIGINT, time TIMEST
 CREATE TABLE IF NOT EXISTS warehouse.gap (after BIGINT, after_at TIMESTAMPTZ, upto BIGINT, upto_at TIMESTAMPTZ);
 CREATE TABLE IF NOT EXISTS warehouse.definition (table_id INTEGER, lsn BIGINT, n INTEGER, body VARCHAR);
 CREATE TABLE IF NOT EXISTS warehouse.commit (lsn BIGINT, time TIMESTAMPTZ, procedure VARCHAR, principal VARCHAR, execution VARCHAR,
-	step INTEGER, node VARCHAR, start TIMESTAMPTZ, snapshot BIGINT, note BLOB);
-CREATE TABLE IF NOT EXISTS warehouse.statement (lsn BIGINT, n INTEGER, text_id BIGINT, args VARCHAR, rows BIGINT, writes BOOLEAN, cut BOOLEAN);
-CREATE TABLE IF NOT EXISTS warehouse.read (lsn BIGINT, "table" VARCHAR, key VARCHAR)`
+	step INTEGER, node VARCHAR, start TIMESTAMPTZ, snapshot BIGINT, note BLOB, tables VARCHAR);
+CREATE TABLE IF NOT EXISTS warehouse.statement (lsn BIGINT, n INTEGER, text_id BIGINT, args VARCHAR, rows BIGINT, writes BOOLEAN, cut BOOLEAN,
+	principal VARCHAR, execution VARCHAR, snapshot BIGINT, outside BOOLEAN);
+CREATE TABLE IF NOT EXISTS warehouse.read (lsn BIGINT, "table" VARCHAR, key VARCHAR, principal VARCHAR, execution VARCHAR, snapshot BIGINT, outside BOOLEAN)`
 
 // A state is what the warehouse knows of itself. It changes in the transaction
 // that makes it true.

@@ -88,7 +88,7 @@ func makeViews(ctx context.Context, s *session, c *catalog, at dbms.LSN, name st
 		"CREATE SCHEMA prov",
 		"CREATE MACRO dbos_time(microseconds) AS make_timestamptz(microseconds)",
 	}
-	used := newNames()
+	used := newNames("dbos_transaction")
 	for _, t := range c.tables {
 		if d := t.at(at); d != nil {
 			statements = append(statements, tableViews(t, d, used.unique(d.Name))...)
