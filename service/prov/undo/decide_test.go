@@ -77,20 +77,6 @@ func TestWholeExecutionGoes(t *testing.T) {
 	}
 }
 
-// TestSnapshot: a transaction that committed after the seed and did not see it is innocent;
-// nor does one follow that saw what was before.
-func TestSnapshot(t *testing.T) {
-	p := &past{}
-	p.do("base", true, "put a/0 = 1", "put b/0 = 1")
-	p.do("bad", true, "put a/0 = 2")
-	p.doAt(1, "early", true, "get a/0", "put b/0 = 7")
-	p.do("after", true, "get b/0")
-	w, now := p.undo(t, Cascade, "bad")
-	wantFollowers(t, w)
-	wantRow(t, now, "a/0", 1)
-	wantRow(t, now, "b/0", 7)
-}
-
 // TestOutcomesAndChildren: who read the outcome of an undone run followed, and
 // what the run had started goes.
 func TestOutcomesAndChildren(t *testing.T) {
@@ -227,4 +213,20 @@ func TestOrderOfRows(t *testing.T) {
 			t.Errorf("%s: %v and %v: %q", tt.text, tt.a.results, tt.b.results, d)
 		}
 	}
+}
+
+// TestOverlap: a transaction that overlapped the seed's may have seen it. If
+// what it did tells which state it saw, that counts; else the one that is worse.
+func TestOverlap(t *testing.T) {
+	p := &past{}
+	p.do("base", true, "put a/0 = 1", "put b/0 = 1", "put c/0 = 1")
+	p.do("bad", true, "put a/0 = 2")
+	p.do("saw", true, "copy a/0 b/0", "get a/0").snapshot = 10 // copied what bad had put
+	p.doAt(1, "not", true, "copy a/0 c/0", "get a/0")
+	p.do("perhaps", true, "get a/0").snapshot = 10
+	p.do("blind", true, "add c/0 = 1").snapshot = 10
+	w, now := p.undo(t, Cascade, "bad")
+	wantFollowers(t, w, "perhaps", "saw")
+	wantRow(t, now, "b/0", 1)
+	wantRow(t, now, "c/0", 2)
 }

@@ -66,6 +66,17 @@ func unrepeatable(c *commit, a *effect) string {
 	return ""
 }
 
+// explains reports whether the statements, run again, made of the rows exactly
+// what the commit made of them.
+func explains(c *commit, a *effect) bool {
+	for _, ch := range c.changes {
+		if t, ok := a.touched[ch.id]; ok && !sameRow(t.after, ch.after) {
+			return false
+		}
+	}
+	return true
+}
+
 // seen is how many rows a program saw of a result of which it saw n the first
 // time: it may have stopped reading.
 func (r *result) seen(n int64) int64 {

@@ -1,6 +1,7 @@
 package undo
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -120,8 +121,8 @@ func (o *overlay) anyDiffers(at dbms.LSN, tables []string) bool {
 	return false
 }
 
-// differs returns the entries of tables that are tainted as of an LSN, by
-// table and key. Without tables it returns all.
+// differs returns the entries of tables that are tainted as of an LSN, in no
+// order. Without tables it returns all.
 func (o *overlay) differs(at dbms.LSN, tables []string) []*entry {
 	var list []*entry
 	add := func(rows map[string]*entry) {
@@ -139,11 +140,13 @@ func (o *overlay) differs(at dbms.LSN, tables []string) []*entry {
 	for _, t := range tables {
 		add(o.tables[t])
 	}
+	return list
+}
+
+// inOrder sorts entries by table and key.
+func inOrder(list []*entry) []*entry {
 	slices.SortFunc(list, func(a, b *entry) int {
-		if c := strings.Compare(a.id.table, b.id.table); c != 0 {
-			return c
-		}
-		return strings.Compare(a.id.key, b.id.key)
+		return cmp.Or(strings.Compare(a.id.table, b.id.table), strings.Compare(a.id.key, b.id.key))
 	})
 	return list
 }
@@ -152,7 +155,8 @@ func (o *overlay) differs(at dbms.LSN, tables []string) []*entry {
 func repaired(entries []*entry, at dbms.LSN) []state {
 	states := make([]state, len(entries))
 	for i, e := range entries {
-		states[i] = state{e.id, e.key, e.as(at).repaired}
+		v := e.as(at)
+		states[i] = state{e.id, e.key, v.repaired, v.actual}
 	}
 	return states
 }

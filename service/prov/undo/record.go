@@ -20,11 +20,12 @@ type row []dbms.Value
 // A rowID names a row by its table and the exact text of its key (keyText).
 type rowID struct{ table, key string }
 
-// A state is what a row shall be.
+// A state is what a row shall be, where it may be known to be something else.
 type state struct {
-	id  rowID
-	key []dbms.Value
-	row row
+	id     rowID
+	key    []dbms.Value
+	row    row
+	actual row // of a repaired row
 }
 
 // A commit is one recorded transaction as far as undoing it, or running it

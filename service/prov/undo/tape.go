@@ -98,9 +98,9 @@ func (t *tape) between(ctx context.Context, from, to dbms.LSN) (rows map[rowID]s
 		}
 		for _, ch := range c.changes {
 			if from < to {
-				rows[ch.id] = state{ch.id, ch.key, ch.after}
+				rows[ch.id] = state{id: ch.id, key: ch.key, row: ch.after}
 			} else if _, known := rows[ch.id]; !known {
-				rows[ch.id] = state{ch.id, ch.key, ch.before}
+				rows[ch.id] = state{id: ch.id, key: ch.key, row: ch.before}
 			}
 		}
 		low = c.lsn

@@ -3,6 +3,7 @@ package undo
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dbos-go/dbos/abi"
@@ -23,6 +24,8 @@ type schema interface {
 	// connected returns the tables with which foreign keys, whatever their
 	// direction and number, connect some.
 	connected(tables []string) []string
+	// rank is less than that of the tables that a table refers to.
+	rank(table string) int
 	// parents returns the rows that a row refers to by foreign keys.
 	parents(table string, r row) []rowID
 }
@@ -61,9 +64,6 @@ type walk struct {
 	keyless   map[string]bool   // tables without a primary key that seeds changed
 	probes    int               // left: how many more runs may go into finding causes
 }
-
-// maxProbes bounds the runs that only make a report more exact.
-const maxProbes = 5000
 
 func newWalk(policy Policy, t *tape, x executor, s schema, named func(*commit) string) *walk {
 	return &walk{policy: policy, tape: t, x: x, schema: s, named: named, works: map[string]*work{},
@@ -209,17 +209,11 @@ func (w *walk) examine(ctx context.Context, c *commit) (*finding, error) {
 	if len(c.changes) > 0 && !c.recorded {
 		w.blind[c.lsn] = true
 	}
-	if tables := w.tables(c); len(tables) > 0 && w.over.anyDiffers(c.snapshot, tables) {
-		if entries := w.over.differs(c.snapshot, w.schema.connected(tables)); len(entries) > 0 {
-			switch {
-			case c.cut != "":
-				w.undecided[c.lsn] = conflictOf(c, "what it read is not known ("+c.cut+"); it stays unless it changed the same rows")
-			default:
-				done, f, err := w.repeat(ctx, c, entries)
-				if done || f != nil || err != nil {
-					return f, err
-				}
-			}
+	if tables := w.tables(c); w.over.anyDiffers(c.snapshot, tables) || w.over.anyDiffers(latest, tables) {
+		if c.cut != "" {
+			w.undecided[c.lsn] = conflictOf(c, "what it read is not known ("+c.cut+"); it stays unless it changed the same rows")
+		} else if done, f, err := w.repeat(ctx, c, tables); done || f != nil || err != nil {
+			return f, err
 		}
 	}
 	return w.opaque(c, nil), nil
@@ -240,41 +234,57 @@ func (w *walk) tables(c *commit) []string {
 	return tables
 }
 
+// A view is a state that a commit may have seen, and what is repaired in it.
+type view struct {
+	at      dbms.LSN
+	entries []*entry
+	a       *effect // of the statements, on the state as it was
+}
+
 // repeat runs a commit's statements on what they saw and on what they would
 // have seen. It is done unless that shows nothing.
-func (w *walk) repeat(ctx context.Context, c *commit, entries []*entry) (done bool, _ *finding, _ error) {
-	a, err := w.x.run(ctx, c.snapshot, nil, c)
+func (w *walk) repeat(ctx context.Context, c *commit, tables []string) (done bool, _ *finding, _ error) {
+	views, problem, err := w.views(ctx, c, tables)
 	if err != nil {
 		return false, nil, err
 	}
-	if problem := unrepeatable(c, a); problem != "" {
+	if len(views) == 0 {
 		w.undecided[c.lsn] = conflictOf(c, problem+"; it stays unless it changed the same rows")
 		return false, nil, nil
 	}
-	b, err := w.x.run(ctx, c.snapshot, repaired(entries, c.snapshot), c)
-	if err != nil {
-		return false, nil, err
-	}
-	s := sight{c: c, a: a, b: b, before: func(id rowID) *version { return w.over.get(id, c.snapshot) }}
-	why := s.difference()
-	if why != "" {
-		// Once more: the clock or chance may have made the difference.
-		if s.again, err = w.x.run(ctx, c.snapshot, nil, c); err != nil {
+	var s sight
+	for _, v := range views {
+		s = sight{c: c, a: v.a, b: v.a, before: func(id rowID) *version { return w.over.get(id, v.at) }}
+		if len(v.entries) == 0 {
+			continue
+		}
+		if s.b, err = w.x.run(ctx, v.at, repaired(v.entries, v.at), c); err != nil {
 			return false, nil, err
 		}
-		why = s.difference()
+		why := s.difference()
+		if why != "" {
+			// Once more: the clock or chance may have made the difference.
+			if s.again, err = w.x.run(ctx, v.at, nil, c); err != nil {
+				return false, nil, err
+			}
+			why = s.difference()
+		}
+		if why != "" {
+			w.ran[c.lsn] = false
+			f, err := w.causes(ctx, s, v, why)
+			return true, f, err
+		}
 	}
-	if why != "" {
-		w.ran[c.lsn] = false
-		f, err := w.causes(ctx, s, entries, why)
-		return true, f, err
-	}
-	if f := w.opaque(c, a.touched); f != nil {
+	if f := w.opaque(c, s.a.touched); f != nil {
 		return true, f, nil
 	}
 	w.ran[c.lsn] = true
-	origin := entries[0].as(c.snapshot).origin
-	for _, m := range merge(c, a, b, s.before) {
+	v := views[len(views)-1]
+	var origin *work
+	if len(v.entries) > 0 {
+		origin = v.entries[0].as(v.at).origin
+	}
+	for _, m := range merge(c, s.a, s.b, s.before) {
 		from := origin
 		if v := w.over.get(m.id, latest); v.tainted() {
 			from = v.origin
@@ -284,6 +294,57 @@ func (w *walk) repeat(ctx context.Context, c *commit, entries []*entry) (done bo
 		}
 	}
 	return true, nil, nil
+}
+
+// views returns the states that a commit may have seen: that of its snapshot
+// and, if others committed meanwhile to the tables that it looked at, of which it may
+// have seen some, the one before it. Of two, one that explains better what the commit
+// did is the one. None is left if none explains it; then problem says why.
+func (w *walk) views(ctx context.Context, c *commit, tables []string) (list []view, problem string, err error) {
+	states := []dbms.LSN{c.snapshot}
+	overlapped, err := w.overlapped(ctx, c, tables)
+	if err != nil {
+		return nil, "", err
+	}
+	if overlapped {
+		states = append(states, c.lsn-1)
+	}
+	exact := false
+	for _, at := range states {
+		v := view{at: at, entries: w.over.differs(at, w.schema.connected(tables))}
+		if v.a, err = w.x.run(ctx, at, nil, c); err != nil {
+			return nil, "", err
+		}
+		p := unrepeatable(c, v.a)
+		if p != "" {
+			problem = p
+			continue
+		}
+		switch better := explains(c, v.a); {
+		case better && !exact:
+			list, exact = []view{v}, true
+		case better == exact:
+			list = append(list, v)
+		}
+	}
+	return list, problem, nil
+}
+
+// overlapped reports whether a transaction that committed while another ran
+// changed one of some tables.
+func (w *walk) overlapped(ctx context.Context, c *commit, tables []string) (bool, error) {
+	for at := c.snapshot; ; {
+		other, err := w.tape.next(ctx, at, c.lsn-1)
+		if err != nil || other == nil {
+			return false, err
+		}
+		for _, ch := range other.changes {
+			if slices.Contains(tables, ch.id.table) {
+				return true, nil
+			}
+		}
+		at = other.lsn
+	}
 }
 
 // pinnedAgain is no reason but the sign that a row was pinned: go back.

@@ -212,6 +212,8 @@ func (p *past) reach(s statement) []string {
 
 func (p *past) connected(tables []string) []string { return tables }
 
+func (p *past) rank(string) int { return 0 }
+
 func (p *past) parents(string, row) []rowID { return nil }
 
 // walk undoes executions.
