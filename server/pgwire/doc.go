@@ -14,5 +14,5 @@
 //	SET dbos.at = '16 minutes ago'
 //
 // moves a session to a moment. The protocol is spoken with pgx's pgproto3, which
-// gives messages and no opinions; docs/design says why.
+// gives messages and no opinions: docs/design/pgwire.md says why.
 package pgwire

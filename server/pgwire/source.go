@@ -59,3 +59,8 @@ func (s system) Query(ctx context.Context, at, sql string, args ...any) (Rows, e
 func (s system) Moment(ctx context.Context, at string) (Moment, error) {
 	return s.sys.History().Moment(ctx, at)
 }
+
+func (s system) Describe(ctx context.Context, at, sql string) ([]string, []Column, error) {
+	d, err := s.sys.History().Describe(ctx, at, sql)
+	return d.Params, d.Columns, err
+}
