@@ -205,14 +205,17 @@ func (c class) putInt(v int64) (any, bool) {
 func (c class) putFloat(v float64) (any, bool) {
 	switch c.Kind {
 	case kindReal:
-		// Zero and minus zero are equal to the column store.
-		return v, v != 0 || !math.Signbit(v)
+		// Zero and minus zero are equal to the column store, and it may give one for the other.
+		if v == 0 {
+			return 0.0, !math.Signbit(v)
+		}
+		return v, true
 	case kindNumber:
 		// What looks like an integer is read back as one.
 		whole := v == math.Trunc(v) && math.Abs(v) <= exactInteger
-		return v, !whole
+		return v + 0, !whole // minus zero becomes zero
 	case kindNumeric:
-		return v, false
+		return v + 0, false
 	case kindText:
 		return strconv.FormatFloat(v, 'g', -1, 64), false
 	}

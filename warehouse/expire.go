@@ -5,6 +5,7 @@ package warehouse
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -55,11 +56,18 @@ const rounds = 6
 // shrink forgets the oldest part of history until the warehouse is small enough, or
 // nothing is left to forget.
 func (w *Warehouse) shrink(ctx context.Context) error {
+	before := int64(math.MaxInt64)
 	for range rounds {
 		size, err := w.used(ctx)
 		if err != nil || size <= w.o.MaxBytes {
 			return err
 		}
+		// The store frees whole groups of rows, so that what was forgotten may still take its place. It
+		// will not be helped by forgetting more at once.
+		if float64(size) > 0.98*float64(before) {
+			return nil
+		}
+		before = size
 		st, _ := w.now()
 		part := min(1, 1.2*float64(size-w.o.MaxBytes)/float64(size)+0.02)
 		end, err := w.momentBy(ctx, fmt.Sprintf(`SELECT lsn, time FROM warehouse.commit WHERE lsn > %d ORDER BY lsn

@@ -26,6 +26,7 @@ type feed struct {
 	states  map[dbms.LSN]map[string]modelTable
 	tables  map[string]modelTable
 	trimmed dbms.LSN // what Changes does not have any more
+	most    int      // commits that it gives at once, if it is not 0
 }
 
 // A modelTable is a table as it is: its definition, and its rows by key.
@@ -45,6 +46,9 @@ func (f *feed) Status() dbms.Status { return dbms.Status{Engine: f.engine, LastL
 func (f *feed) Changes(ctx context.Context, after dbms.LSN, limit int) ([]dbms.Commit, error) {
 	if after < f.trimmed {
 		return nil, abi.Errorf("feed.changes", abi.Trimmed, "", "gone")
+	}
+	if f.most > 0 {
+		limit = min(limit, f.most)
 	}
 	n, found := slices.BinarySearchFunc(f.commits, after, func(c dbms.Commit, lsn dbms.LSN) int { return int(c.LSN - lsn) })
 	if found {

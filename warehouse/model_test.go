@@ -3,6 +3,8 @@
 package warehouse_test
 
 import (
+	"context"
+	"flag"
 	"fmt"
 	"maps"
 	"math"
@@ -19,6 +21,18 @@ import (
 // TestModel compares the warehouse with a plain model of a random history: rows
 // at all moments, differences between any two, changes, single rows.
 func TestModel(t *testing.T) {
+	// Each history opens some files, so unless somebody asks for more there are
+	// few, of another seed each time.
+	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue {
+		n := "12"
+		if testing.Short() {
+			n = "4"
+		}
+		if err := checks.Value.Set(n); err != nil {
+			t.Fatal(err)
+		}
+		defer checks.Value.Set(checks.DefValue)
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		f := newFeed(rapid.SampledFrom([]string{"sqlite", "postgres"}).Draw(t, "engine"))
 		dir, err := os.MkdirTemp("", "warehouse")
@@ -204,7 +218,7 @@ func check(t *rapid.T, w *warehouse.Warehouse, f *feed) {
 	checkChanges(t, w, f)
 }
 
-func checkRows(t *rapid.T, w *warehouse.Warehouse, f *feed, lsn dbms.LSN) {
+func checkRows(t tester, w *warehouse.Warehouse, f *feed, lsn dbms.LSN) {
 	tables, err := w.Tables(t.Context(), lsn)
 	if err != nil {
 		t.Fatal(err)
@@ -238,7 +252,7 @@ func checkRows(t *rapid.T, w *warehouse.Warehouse, f *feed, lsn dbms.LSN) {
 	}
 }
 
-func checkDiff(t *rapid.T, w *warehouse.Warehouse, f *feed, from, to dbms.LSN) {
+func checkDiff(t tester, w *warehouse.Warehouse, f *feed, from, to dbms.LSN) {
 	for name, want := range f.states[to] {
 		was, there := f.states[from][name]
 		if !there || was.def.Schema != want.def.Schema || !slices.Equal(was.def.Columns, want.def.Columns) {
@@ -274,7 +288,7 @@ func checkDiff(t *rapid.T, w *warehouse.Warehouse, f *feed, from, to dbms.LSN) {
 }
 
 // checkChanges compares the changes of all commits with the feed.
-func checkChanges(t *rapid.T, w *warehouse.Warehouse, f *feed) {
+func checkChanges(t tester, w *warehouse.Warehouse, f *feed) {
 	got, err := w.ChangesOf(t.Context(), 0, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -298,6 +312,13 @@ func checkChanges(t *rapid.T, w *warehouse.Warehouse, f *feed) {
 	if n != len(got) {
 		t.Fatalf("there are %d changes, want %d", len(got), n)
 	}
+}
+
+// A tester is what tests of Go and of rapid have in common.
+type tester interface {
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	Context() context.Context
 }
 
 // same compares values exactly: 1 is not 1.0, and zero is not minus zero.
