@@ -33,6 +33,23 @@ func keyColumns(n int, format string) string {
 // keyNames are the quoted names of the key's columns.
 func (t *table) keyNames() []string { return quoteAll(t.define.KeyColumns) }
 
+// keyed is the condition that a row has a key, whose values are the arguments.
+func (t *table) keyed() string {
+	terms := t.keyNames()
+	for i := range terms {
+		terms[i] += fmt.Sprintf(" = $%d", i+1)
+	}
+	return strings.Join(terms, " AND ")
+}
+
+func placeholders(n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf("$%d", i+1)
+	}
+	return strings.Join(list, ", ")
+}
+
 // of lists the key's columns of a row in a trigger: OLD or NEW.
 func (t *table) of(row string) string {
 	names := t.keyNames()
@@ -120,7 +137,10 @@ func (s *stage) forget(tx dbms.Tx, names []string) error {
 			continue
 		}
 		done[t] = true
-		if _, err := tx.Exec(dbms.SQL("DELETE FROM " + t.capture())); err != nil {
+		if t.forgetting == nil {
+			t.forgetting = dbms.SQL("DELETE FROM " + t.capture())
+		}
+		if _, err := tx.Exec(t.forgetting); err != nil {
 			return err
 		}
 	}
@@ -165,8 +185,12 @@ func (s *stage) collect(tx dbms.Tx, t *table, touched map[rowID]touch) error {
 	if t.key == nil {
 		return nil // nothing tells its rows apart
 	}
+	if t.noted == nil {
+		t.noted = dbms.SQL(fmt.Sprintf("SELECT op, %s FROM %s ORDER BY n", keyColumns(len(t.key), "k%d"), t.capture()))
+		t.reading = dbms.SQL(fmt.Sprintf("SELECT %s FROM %s WHERE %s", strings.Join(quoteAll(t.define.Columns), ", "), quote(t.name), t.keyed()))
+	}
 	var ids []rowID
-	err := each(tx, dbms.SQL(fmt.Sprintf("SELECT op, %s FROM %s ORDER BY n", keyColumns(len(t.key), "k%d"), t.capture())), func(r []dbms.Value) error {
+	err := each(tx, t.noted, func(r []dbms.Value) error {
 		op, key := r[0].(int64), r[1:]
 		id := rowID{t.name, keyText(key)}
 		if _, known := touched[id]; !known {
@@ -178,14 +202,9 @@ func (s *stage) collect(tx dbms.Tx, t *table, touched map[rowID]touch) error {
 	if err != nil {
 		return err
 	}
-	terms := t.keyNames()
-	for i := range terms {
-		terms[i] += fmt.Sprintf(" = $%d", i+1)
-	}
-	q := dbms.SQL(fmt.Sprintf("SELECT %s FROM %s WHERE %s", strings.Join(quoteAll(t.define.Columns), ", "), quote(t.name), strings.Join(terms, " AND ")))
 	for _, id := range ids {
 		touch := touched[id]
-		err := each(tx, q, func(r []dbms.Value) error { touch.after = r; return nil }, arguments(touch.key)...)
+		err := each(tx, t.reading, func(r []dbms.Value) error { touch.after = r; return nil }, arguments(touch.key)...)
 		if err != nil {
 			return err
 		}

@@ -33,6 +33,10 @@ type table struct {
 	// defaults are what columns have that a row says nothing about: see
 	// readDefaults.
 	defaults []dbms.Value
+	// collated says that keys which differ may be the same to the engine.
+	collated bool
+	// The statements of place and collect, once they are needed.
+	putting, removing, reading, noted, forgetting *dbms.Query
 }
 
 // A foreignKey is how one table's rows refer to another's.
@@ -67,7 +71,7 @@ func readCatalog(tx dbms.Tx, db dbms.DB) (*catalog, error) {
 		if !isApplication(d.Table) {
 			continue
 		}
-		t := &table{name: d.Table, define: d}
+		t := &table{name: d.Table, define: d, collated: slices.Contains(words(d.Schema), map[string]string{"sqlite": "collate", "postgres": "citext"}[c.engine])}
 		for _, k := range d.KeyColumns {
 			i := slices.Index(d.Columns, k)
 			if i < 0 {

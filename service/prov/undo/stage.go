@@ -33,8 +33,8 @@ type stage struct {
 const (
 	// settleRows and settleCommits say how far from the base a state may be, so
 	// that applying what lies between stays cheap.
-	settleRows    = 200
-	settleCommits = 500
+	settleRows    = 8
+	settleCommits = 100
 	// settleAlone is how many rows are more than a transaction's time allows.
 	settleAlone = 10_000
 )
@@ -141,10 +141,7 @@ func (s *stage) relay(rows map[rowID]state, instead []state) {
 // settle applies rows for good.
 func (s *stage) settle(ctx context.Context, rows map[rowID]state) error {
 	fn := func(tx dbms.Tx) error {
-		if err := s.deferKeys(tx, true); err != nil {
-			return err
-		}
-		names, err := s.apply(tx, rows)
+		names, err := s.arrange(tx, rows)
 		if err != nil {
 			return err
 		}
@@ -230,6 +227,13 @@ func (s *stage) arrange(tx dbms.Tx, rows map[rowID]state) ([]string, error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
+	placed, err := s.place(tx, rows)
+	if err != nil {
+		return nil, err
+	}
+	if placed {
+		return tablesOf(rows), nil
+	}
 	if err := s.deferKeys(tx, true); err != nil {
 		return nil, err
 	}
@@ -238,6 +242,17 @@ func (s *stage) arrange(tx dbms.Tx, rows map[rowID]state) ([]string, error) {
 		return nil, err
 	}
 	return names, s.deferKeys(tx, false)
+}
+
+// tablesOf are the tables of rows.
+func tablesOf(rows map[rowID]state) []string {
+	var names []string
+	for id := range rows {
+		if !slices.Contains(names, id.table) {
+			names = append(names, id.table)
+		}
+	}
+	return names
 }
 
 // reached are the tables that a commit's statements may touch.
