@@ -33,7 +33,16 @@ func TestMain(m *testing.M) {
 			return
 		}
 	}
-	os.Exit(m.Run())
+	// Warehouses that nobody gives a directory go there.
+	cache, err := os.MkdirTemp("", "dbos-cache-")
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	os.Setenv("XDG_CACHE_HOME", cache)
+	code := m.Run()
+	os.RemoveAll(cache)
+	os.Exit(code)
 }
 
 var crashTables = fstest.MapFS{

@@ -42,7 +42,8 @@ func TestOnPostgres(t *testing.T) {
 		"TestWorkflowRunsItsStepsOnce", "TestRunContinuesAfterClose", "TestErrorsSurvive", "TestRetryAndTimeout", "TestSleepParksAndWakes",
 		"TestChildrenAndEvents", "TestCancelReachesTheStepAndResumeContinues", "TestQueueKeepsOrderAndLimits", "TestDivergenceStopsTheRun",
 		"TestPanicFailsTheRun", "TestTransactionErrorRollsBackAndIsRecorded", "TestStartIn", "TestStartMany", "TestZombieWritesNothing",
-		"TestLimits", "TestClosed",
+		"TestLimits", "TestClosed", "TestRestoreUnderARunningSystem", "TestRestoreThenCrash", "TestForkGoesOn", "TestFootprints",
+		"TestViewsAreWrittenDown", "TestRetroactiveTest",
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^("+strings.Join(tests, "|")+")$", "-test.v")
 	cmd.Env = append(os.Environ(), engineEnv+"=postgres")

@@ -62,7 +62,7 @@ func (run *rerun) endSession() error {
 func (run *rerun) part(ctx context.Context, w *wanted, state dbms.LSN) error {
 	run.apart = true
 	if state = cmp.Or(state, run.started()); state != 0 {
-		if err := run.r.machine.Seek(ctx, state); err != nil {
+		if err := run.r.seek(ctx, state); err != nil {
 			return err
 		}
 	}
@@ -84,9 +84,8 @@ func (run *rerun) carryOn(ctx context.Context, w *wanted) error {
 	if run.session == nil {
 		run.session = openSession(ctx, run.r.machine.DB())
 	}
-	if w.commit != nil && !w.commit.loaded {
-		var own changeWindow // later than that of the others
-		if err := own.load(ctx, run.r, w.commit, 0); err != nil {
+	if w.commit != nil {
+		if err := run.r.load(ctx, w.commit); err != nil {
 			return err
 		}
 	}

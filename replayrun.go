@@ -184,7 +184,7 @@ func (r *replaying) transaction(ctx context.Context, run *rerun, w *wanted) erro
 	if w.commit == nil { // there was none: it comes after the last one
 		return run.part(ctx, w, run.last)
 	}
-	if err := r.changes.load(ctx, r, w.commit, windowCommits); err != nil {
+	if err := r.load(ctx, w.commit); err != nil {
 		return err
 	}
 	states := []dbms.LSN{w.snapshot}
@@ -194,7 +194,7 @@ func (r *replaying) transaction(ctx context.Context, run *rerun, w *wanted) erro
 	}
 	var first *Divergence
 	for _, state := range states {
-		if err := r.machine.Seek(ctx, state); err != nil {
+		if err := r.seek(ctx, state); err != nil {
 			return err
 		}
 		d, err := run.tryAt(ctx, w)
@@ -214,7 +214,7 @@ func (r *replaying) transaction(ctx context.Context, run *rerun, w *wanted) erro
 	}
 	run.diverge(first)
 	// If it changes the same rows in the same way, what follows sees what it saw.
-	if err := r.machine.Seek(ctx, w.snapshot); err != nil {
+	if err := r.seek(ctx, w.snapshot); err != nil {
 		return err
 	}
 	same, err := run.changesSame(ctx, w)

@@ -8,7 +8,6 @@ import (
 	"github.com/dbos-go/dbos/abi"
 	"github.com/dbos-go/dbos/dbms"
 	"github.com/dbos-go/dbos/dbms/footprint"
-	"github.com/dbos-go/dbos/service/prov"
 	"github.com/dbos-go/dbos/service/sched"
 	"github.com/dbos-go/dbos/service/workflow"
 	"github.com/dbos-go/dbos/warehouse"
@@ -308,45 +307,4 @@ func outcomeText(codec string, output *string, failure error) string {
 		return "error: " + failure.Error()
 	}
 	return string(payload(codec, output))
-}
-
-// A changeWindow has what a stretch of commits changed.
-type changeWindow struct {
-	upto dbms.LSN
-	by   map[dbms.LSN][]warehouse.Change // by commit
-}
-
-// windowCommits is how many of the replayed commits are in a window.
-const windowCommits = 200
-
-// load gives a commit its changes, and reads those of so many more ahead:
-// commits come in about the order of their LSNs.
-func (w *changeWindow) load(ctx context.Context, r *replaying, c *pastCommit, ahead int) error {
-	if c.loaded {
-		return nil
-	}
-	if c.LSN > w.upto || w.by == nil {
-		i, _ := slices.BinarySearch(r.order, c.LSN)
-		last := r.order[min(i+ahead, len(r.order)-1)]
-		list, err := r.house.ChangesOf(ctx, min(c.saw, c.Snapshot), last)
-		if err != nil {
-			return err
-		}
-		w.by, w.upto = map[dbms.LSN][]warehouse.Change{}, last
-		for _, change := range list {
-			if !prov.IsService(change.Table) || change.Table == taskTable && change.Op == dbms.Insert {
-				w.by[change.Commit] = append(w.by[change.Commit], change)
-			}
-		}
-	}
-	c.loaded = true
-	for _, change := range w.by[c.LSN] {
-		if change.Table == taskTable {
-			c.children = append(c.children, r.childOf(change.After))
-			continue
-		}
-		c.changes = append(c.changes, change)
-	}
-	delete(w.by, c.LSN)
-	return nil
 }

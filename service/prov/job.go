@@ -20,6 +20,8 @@ type job struct {
 	// those of the moment inserted.
 	rekeyed bool
 	columns []int // for each of now's columns its place in then's, or -1
+	// given are the rows that differ, if somebody knows them already.
+	given []warehouse.Difference
 }
 
 // classify compares the two definitions.
@@ -295,6 +297,14 @@ func same(a, b dbms.Value) bool {
 // walk calls fn for each row that differs. The column store reads ahead while
 // fn writes.
 func (j *job) walk(ctx context.Context, fn func(d warehouse.Difference) error) error {
+	if j.given != nil {
+		for _, d := range j.given {
+			if err := fn(d); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	batches := make(chan []warehouse.Difference, 4)
@@ -359,12 +369,20 @@ func (q *quietude) begin(table string) error {
 	return err
 }
 
-// end lets them act again, and checks that foreign keys hold.
-func (q *quietude) end() error {
+// loud lets them act again.
+func (q *quietude) loud() error {
 	for _, restore := range slices.Backward(q.restore) {
 		if err := restore(); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// end lets them act again, and checks that foreign keys hold.
+func (q *quietude) end() error {
+	if err := q.loud(); err != nil {
+		return err
 	}
 	broken, err := q.dialect.check(q.tx, q.tables)
 	if err == nil && len(broken) > 0 {

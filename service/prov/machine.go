@@ -98,9 +98,15 @@ func (m *Machine) clear(tx dbms.Tx) error {
 // the last Seek is overwritten only where rows differ between the moments: roll it back. After an error the
 // machine is where it was.
 func (m *Machine) Seek(ctx context.Context, lsn dbms.LSN) error {
-	to, err := m.source.Resolve(ctx, fmt.Sprintf("LSN %d", lsn))
-	if err != nil || to.LSN == m.at.LSN {
-		return err
+	to := Moment{LSN: lsn} // its time is nobody's concern
+	if lsn == m.at.LSN {
+		return nil
+	}
+	if lsn <= m.past.Oldest().LSN || lsn > m.past.Position().LSN {
+		var err error
+		if to, err = m.source.Resolve(ctx, fmt.Sprintf("LSN %d", lsn)); err != nil {
+			return err
+		}
 	}
 	all, err := m.past.Tables(ctx, lsn)
 	if err != nil {
