@@ -215,11 +215,32 @@ func TestOrderOfRows(t *testing.T) {
 	}
 }
 
+// TestRolledBackAttempt: what a program saw in a transaction that it then rolled
+// back is recorded with the failure. It can follow, and has changed nothing.
+func TestRolledBackAttempt(t *testing.T) {
+	p := &past{}
+	p.do("base", true, "put item/mug = 10", "put item/cup = 10")
+	p.do("bad", true, "add item/mug = -10", "add item/cup = -1")
+	attempt := func(name string, texts ...string) {
+		p.do(name, true, texts...).changes = nil
+		p.after[len(p.after)-1] = p.after[1]
+	}
+	attempt("ada", "add item/mug = -1", "get item/mug")
+	attempt("bob", "add item/cup = -1")
+	w, now := p.undo(t, Cascade, "bad")
+	wantFollowers(t, w, "ada")
+	wantRow(t, now, "item/mug", 10)
+	wantRow(t, now, "item/cup", 10)
+	if len(w.undecided) > 0 {
+		t.Errorf("undecided: %v", w.undecided)
+	}
+}
+
 // TestOverlap: a transaction that overlapped the seed's may have seen it. If
 // what it did tells which state it saw, that counts; else the one that is worse.
 func TestOverlap(t *testing.T) {
 	p := &past{}
-	p.do("base", true, "put a/0 = 1", "put b/0 = 1", "put c/0 = 1")
+	p.do("base", true, "put a/0 = 1", "put b/0 = 1", "put c/0 = 9")
 	p.do("bad", true, "put a/0 = 2")
 	p.do("saw", true, "copy a/0 b/0", "get a/0").snapshot = 10 // copied what bad had put
 	p.doAt(1, "not", true, "copy a/0 c/0", "get a/0")

@@ -53,6 +53,9 @@ func unrepeatable(c *commit, a *effect) string {
 			return fmt.Sprintf("%s gave %d rows when it was repeated, and %d then", brief(s.text), r.seen(s.rows), s.rows)
 		}
 	}
+	if len(c.changes) == 0 {
+		return "" // an attempt that was rolled back: its program saw it all the same
+	}
 	changed := make(map[rowID]bool, len(c.changes))
 	for _, ch := range c.changes {
 		changed[ch.id] = true
@@ -215,6 +218,9 @@ func sameSet(left, right [][]dbms.Value) bool {
 // the actual history and in the repaired one: there, what its statements made of them. What
 // it changed in other ways is not among them.
 func merge(c *commit, a, b *effect, before func(rowID) *version) []merged {
+	if len(c.changes) == 0 {
+		return nil // what it did was rolled back
+	}
 	recorded := make(map[rowID]row, len(c.changes))
 	for _, ch := range c.changes {
 		recorded[ch.id] = ch.after

@@ -2,6 +2,7 @@ package undo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -50,7 +51,11 @@ func findSeeds(ctx context.Context, s *prov.Service, w store, o *Options) (*seed
 	sd := &seeds{o: o, runs: map[string]bool{}, ofFunction: map[string]bool{}}
 	if o.Since != "" {
 		var err error
-		if sd.since, err = s.Resolve(ctx, o.Since); err != nil {
+		sd.since, err = s.Resolve(ctx, o.Since)
+		if errors.Is(err, abi.Trimmed) && w.Oldest().LSN == 0 {
+			err = nil // nothing was before: since the beginning
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
