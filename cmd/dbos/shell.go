@@ -129,7 +129,7 @@ func (sh *shell) prompt() string {
 
 // line takes a line, and reports whether another may come.
 func (sh *shell) line(ctx context.Context, line string) bool {
-	if command := strings.TrimSpace(line); sh.begun == "" && strings.HasPrefix(command, `\`) {
+	if command := strings.TrimSpace(line); strings.HasPrefix(command, `\`) { // also within a statement
 		sh.history.keep(line)
 		return sh.command(ctx, command)
 	}

@@ -12,8 +12,8 @@ import (
 // shellCommands are the shell's own commands, and what they do.
 var shellCommands = [][2]string{
 	{`\?`, "this list"},
-	{`\d [TABLE]`, "all tables of the application and of the system, or the columns of one"},
-	{`\dt [SCHEMA]`, "tables of a schema: main (the default), history or prov"},
+	{`\d [TABLE]`, "the tables of the application and of the system, or the columns of one"},
+	{`\dt [SCHEMA]`, "the tables of a schema: main, history or prov"},
 	{`\dn`, "schemas"},
 	{`\at [MOMENT]`, `go to a moment: "16 minutes ago", 18:05, LSN 1234, run:order-42, now`},
 	{`\x`, "print rows one column a line, or not"},
@@ -126,7 +126,7 @@ func (sh *shell) describe(ctx context.Context, name, argument string) error {
 	t := &table{columns: []column{{title: "schema"}, {title: "table"}, {title: "columns", least: 20}}}
 	if name == `\dn` {
 		t = &table{columns: []column{{title: "schema"}, {title: "tables", right: true}}}
-	} else if name == `\dt` && schema == "" {
+	} else if schema == "" {
 		schema = "main"
 	}
 	counts, schemas := map[string]int{}, []string{}
@@ -134,7 +134,7 @@ func (sh *shell) describe(ctx context.Context, name, argument string) error {
 		if counts[found.Schema]++; counts[found.Schema] == 1 {
 			schemas = append(schemas, found.Schema)
 		}
-		if name == `\dn` || schema != "" && found.Schema != strings.TrimSuffix(schema, ".*") {
+		if name == `\dn` || found.Schema != strings.TrimSuffix(schema, ".*") {
 			continue
 		}
 		var columns []string
@@ -148,7 +148,10 @@ func (sh *shell) describe(ctx context.Context, name, argument string) error {
 			t.add(cell{schema, plain}, cell{fmt.Sprint(counts[schema]), plain})
 		}
 	}
-	return sh.printTable(t)
+	if err := sh.printTable(t); err != nil || name != `\d` {
+		return err
+	}
+	return sh.say(`\dt history has their versions, and \dt prov who did what`)
 }
 
 func (sh *shell) describeTable(tables []pgwire.Table, name string) error {
