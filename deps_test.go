@@ -69,7 +69,7 @@ var policy = []layer{
 		libraries: []string{"github.com/google/uuid"}, testImports: engines},
 	{dir: "replaytest", level: "Level 4, tests of applications", imports: []string{".", "dbms", "abi"}, testImports: engines},
 	{dir: "examples/*/...", level: "Level 4, an application", imports: []string{".", "server", "dbms", "abi"},
-		libraries: []string{"github.com/schollz/progressbar"}, testImports: []string{"dbms/postgres/pgtest"}},
+		libraries: []string{"github.com/schollz/progressbar"}, testImports: []string{"dbms/postgres/pgtest", "replaytest"}},
 
 	{dir: "proto/...", level: "the door's generated vocabulary",
 		libraries: []string{"connectrpc.com/connect", "google.golang.org/protobuf"}},

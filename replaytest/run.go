@@ -89,7 +89,7 @@ func Describe(r dbos.Replayed) string {
 		}
 		fmt.Fprintf(&b, ": %s\n  recorded: %s\n  now:      %s", d.Detail, d.Recorded, d.Replayed)
 	}
-	if r.EndsDifferently {
+	if r.EndsDifferently && (r.Divergence == nil || r.Divergence.Seq > 0) {
 		fmt.Fprintf(&b, "\n  it ended with:      %s\n  it would end with:  %s", r.Recorded, r.Replayed)
 	}
 	return b.String()
