@@ -31,7 +31,8 @@ func provViews(c *catalog, at dbms.LSN) []string {
 		// As the engines have it, so that what was written for them goes on to work.
 		`CREATE VIEW main.dbos_transaction AS SELECT lsn, epoch_us(time) AS "at", procedure, principal, nullif(execution, '') AS execution,
 			nullif(step, 0) AS step, node, epoch_us(start) AS started_at FROM warehouse.commit WHERE lsn <= ` + momentVariable,
-		`CREATE VIEW prov.calls AS SELECT lsn, time, procedure, principal, execution, step, node, start, snapshot
+		`CREATE VIEW prov.calls AS SELECT lsn, time, procedure, principal, nullif(execution, '') AS execution,
+			CASE WHEN execution <> '' THEN step END AS step, node, start, snapshot
 			FROM warehouse.commit WHERE lsn <= ` + momentVariable,
 		`CREATE VIEW prov.statements AS SELECT s.lsn, s.n, ` + text + ` AS sql, s.args, s.rows, s.writes, s.cut,
 			s.principal, s.execution, s.snapshot, s.outside, s.text_id

@@ -199,7 +199,8 @@ func (s *story) second(ctx context.Context, undone *dbos.UndoPlan, before map[st
 	if err != nil {
 		return err
 	}
-	if after, err = s.orderRows(as, ""); err != nil {
+	// As of the restore: runs that were under way go on at once.
+	if after, err = s.orderRows(as, fmt.Sprintf("LSN %d", done.LSN)); err != nil {
 		return err
 	}
 	if err := same(calm, after); err != nil {

@@ -101,35 +101,22 @@ func (r *resolving) gap(lsn dbms.LSN) error {
 	return nil
 }
 
-// timeOf is the time of the last commit up to an LSN. Times grow along the
-// LSNs, and a commit's time is the first at which its LSN is the answer.
+// timeOf is the time of the last commit up to an LSN, which is looked for in
+// ever wider windows before it.
 func (r *resolving) timeOf(ctx context.Context, lsn dbms.LSN) (time.Time, error) {
-	next, err := r.past.Commits(ctx, warehouse.Filter{After: lsn - 1, Upto: lsn, Limit: 1})
-	if err != nil {
-		return time.Time{}, err
-	}
-	if len(next) > 0 && next[0].LSN == lsn {
-		return next[0].Time, nil
-	}
-	// Between two commits: the state is that of the one before, which is found
-	// by halving the time.
-	low, high := r.oldest.Time, r.newest.Time
-	for high.Sub(low) > time.Microsecond {
-		middle := low.Add(high.Sub(low) / 2).Truncate(time.Microsecond)
-		at, err := r.past.LSNAt(ctx, middle)
+	for width := dbms.LSN(16); ; width *= 16 {
+		after := max(r.oldest.LSN, lsn-width)
+		commits, err := r.past.Commits(ctx, warehouse.Filter{After: after, Upto: lsn})
 		if err != nil {
 			return time.Time{}, err
 		}
-		if at <= lsn {
-			low = middle
-		} else {
-			high = middle
+		if n := len(commits); n > 0 {
+			return commits[n-1].Time, nil
 		}
-		if !middle.After(r.oldest.Time) {
-			break
+		if after == r.oldest.LSN {
+			return r.oldest.Time, nil
 		}
 	}
-	return low, nil
 }
 
 // time is the state as of a time: all commits up to it.
