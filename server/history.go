@@ -10,15 +10,28 @@ import (
 	"github.com/dbos-go/dbos"
 	"github.com/dbos-go/dbos/abi"
 	dbosv1 "github.com/dbos-go/dbos/proto/dbos/v1"
-	"github.com/dbos-go/dbos/proto/dbos/v1/dbosv1connect"
 )
 
 // historyService implements dbosv1connect.HistoryServiceHandler.
 type historyService struct {
-	dbosv1connect.UnimplementedHistoryServiceHandler
 	sys   *dbos.System
 	time  time.Duration // of one query
 	slots chan struct{} // one for each query under way
+}
+
+func (s *historyService) Describe(ctx context.Context, req *dbosv1.DescribeRequest) (*dbosv1.DescribeResponse, error) {
+	if err := checkStatement(req.Sql); err != nil {
+		return nil, err
+	}
+	d, err := s.sys.History().Describe(ctx, req.At, req.Sql)
+	if err != nil {
+		return nil, err
+	}
+	res := &dbosv1.DescribeResponse{Params: messages(d.Params, text)}
+	for _, c := range d.Columns {
+		res.Columns = append(res.Columns, &dbosv1.HistoryColumn{Name: text(c.Name), Type: text(c.Type)})
+	}
+	return res, nil
 }
 
 func (s *historyService) Resolve(ctx context.Context, req *dbosv1.ResolveRequest) (*dbosv1.ResolveResponse, error) {

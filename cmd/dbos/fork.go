@@ -117,15 +117,16 @@ func (c *cli) printFork(r *dbosv1.ForkReport, name string) error {
 	rows := int64(0)
 	for _, f := range r.Tables {
 		rows += f.Rows
-		t.add(cell{f.Name, bold}, cell{strconv.FormatInt(f.Rows, 10), plain}, cell{f.Checksum, dim})
+		t.add(cell{f.Name, bold}, cell{strconv.FormatInt(f.Rows, 10), plain}, cell{f.Checksum[:min(len(f.Checksum), 16)], dim})
 	}
 	d.table(t, true)
 	d.warnings(r.Warnings)
 	d.gap()
 	d.line("%s of %s, as of %s", count(int(rows), "row"), count(len(r.Tables), "table"), printable(momentText(r.Moment, c.now())))
 	if r.Unfinished > 0 {
-		d.line("%s when a program launches it, also with what they do outside of the database.",
-			plural(int(r.Unfinished), "1 run is unfinished and goes on", "%d runs are unfinished and go on"))
+		d.line("%s outside of the database.", plural(int(r.Unfinished),
+			"1 run is unfinished. It goes on when a program launches the fork, with what it does",
+			"%d runs are unfinished. They go on when a program launches the fork, with what they do"))
 	}
 	d.line("To look at it: %s", c.screen.paint(fmt.Sprintf("dbos ps --all -d %s", printable(shellWord(name))), bold))
 	return d.err

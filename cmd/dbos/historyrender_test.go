@@ -74,10 +74,20 @@ func TestRestored(t *testing.T) {
 	plan := someRestore()
 	plan.Lsn, plan.AloneSeconds, plan.External = 9001, 0.84, nil
 	target := &dbosv1.RestoreTarget{To: "16 minutes ago", Tables: []string{"prices", "odd 'name"}}
-	if err := c.printRestored(plan, target); err != nil {
+	if err := c.printRestored(plan, target, nil); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "restored.txt", b.String())
+	// Somebody has seen all but a row.
+	for name, changed := range map[string]int64{"restored-as-shown.txt": 12, "restored.txt": 11} {
+		c, b := printing(t, screen{width: 100})
+		shown := someRestore()
+		shown.External, shown.Tables[1].Changed = nil, changed
+		if err := c.printRestored(plan, target, shown); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, b.String())
+	}
 }
 
 func TestRestoreThatChangesNothing(t *testing.T) {
@@ -89,7 +99,7 @@ func TestRestoreThatChangesNothing(t *testing.T) {
 	if err := c.printUndone(restoreText(plan.To.Lsn, nil), false); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.printRestored(plan, nil); err != nil {
+	if err := c.printRestored(plan, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "restore-nothing.txt", b.String())
@@ -128,10 +138,19 @@ func TestUndone(t *testing.T) {
 	c, b := printing(t, screen{width: 100})
 	plan := someUndo()
 	plan.Lsn, plan.Id, plan.AloneSeconds, plan.Conflicts = 9001, "u1", 1.5, nil
-	if err := c.printDone(plan); err != nil {
+	if err := c.printDone(plan, nil); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "undone.txt", b.String())
+	for name, changed := range map[string]int64{"undone-as-shown.txt": 4, "undone.txt": 5} {
+		c, b := printing(t, screen{width: 100})
+		shown := someUndo()
+		shown.Conflicts, shown.Tables[0].Changed = nil, changed
+		if err := c.printDone(plan, shown); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, b.String())
+	}
 }
 
 func TestReplayed(t *testing.T) {

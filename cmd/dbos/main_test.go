@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,20 +48,45 @@ func runScripts(t *testing.T, dir string, setup func(*testscript.Env)) {
 		Dir: dir,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("DBOS_DATA", filepath.Join(env.WorkDir, "data"))
+			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cache")) // for warehouses of shared databases
 			setup(env)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"await": await,
 			"exits": exits,
+			"keep":  keep,
 			"scrub": scrub,
+		},
+		Condition: func(condition string) (bool, error) {
+			if condition != "warehouse" {
+				return false, fmt.Errorf("there is no condition %s", condition)
+			}
+			return hasWarehouse()
 		},
 		UpdateScripts: *update,
 	})
 }
 
+// hasWarehouse reports whether this build has a column store.
+var hasWarehouse = sync.OnceValues(func() (bool, error) {
+	dir, err := os.MkdirTemp("", "dbos")
+	if err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(dir)
+	sys, err := dbos.Open(context.Background(), dir)
+	if err != nil {
+		return false, err
+	}
+	defer sys.Close()
+	st, err := sys.History().Status(context.Background())
+	return st.Dir != "", err
+})
+
 // shop is an application whose workflows end in every way. With the argument
-// -quiet, or on a shared database, it opens no door. It makes the file
+// -quiet, or on a shared database without -door, it opens no door; with
+// -nowarehouse it has no column store. It makes the file
 // shop.ready when it executes, and runs until it is interrupted.
 func shop() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -71,7 +98,11 @@ func shop() {
 }
 
 func serveShop(ctx context.Context, args []string) error {
-	sys, err := dbos.Open(ctx, os.Getenv("DBOS_DATA"))
+	var opts []dbos.Option
+	if slices.Contains(args, "-nowarehouse") {
+		opts = append(opts, dbos.NoWarehouse())
+	}
+	sys, err := dbos.Open(ctx, os.Getenv("DBOS_DATA"), opts...)
 	if err != nil {
 		return err
 	}
@@ -95,7 +126,7 @@ func serveShop(ctx context.Context, args []string) error {
 	if err := sys.Launch(ctx); err != nil {
 		return err
 	}
-	if !shared && (len(args) == 0 || args[0] != "-quiet") {
+	if slices.Contains(args, "-door") || !shared && !slices.Contains(args, "-quiet") {
 		door, err := server.Serve(sys)
 		if err != nil {
 			return err

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
 
 	dbosv1 "github.com/dbos-go/dbos/proto/dbos/v1"
 )
@@ -102,9 +104,10 @@ func (c *cli) restore(ctx context.Context, target *dbosv1.RestoreTarget, agreed 
 		return err
 	}
 	defer s.close()
+	var plan *dbosv1.RestorePlan
 	if !agreed.yes {
 		t := c.track("looking at what would change")
-		plan, err := s.PlanRestore(ctx, target, t.show)
+		plan, err = s.PlanRestore(ctx, target, t.show)
 		t.end()
 		if err != nil || agreed.dryRun && c.json {
 			return c.reportJSON(plan != nil, restoreOf(plan, true, err), err)
@@ -124,7 +127,7 @@ func (c *cli) restore(ctx context.Context, target *dbosv1.RestoreTarget, agreed 
 		// Later is not another moment.
 		target.To = fmt.Sprintf("LSN %d", plan.To.Lsn)
 	}
-	return c.restoreNow(ctx, s, target)
+	return c.restoreNow(ctx, s, target, plan)
 }
 
 // notable reports whether a restore changes tables though no rows.
@@ -137,7 +140,9 @@ func notable(plan *dbosv1.RestorePlan) bool {
 	return false
 }
 
-func (c *cli) restoreNow(ctx context.Context, s *session, target *dbosv1.RestoreTarget) error {
+// restoreNow does it. shown is the plan that a person has agreed to, nil if
+// nobody was asked.
+func (c *cli) restoreNow(ctx context.Context, s *session, target *dbosv1.RestoreTarget, shown *dbosv1.RestorePlan) error {
 	before := s.lastLSN(ctx)
 	t := c.track("restoring")
 	plan, err := s.Restore(ctx, target, t.show)
@@ -151,7 +156,18 @@ func (c *cli) restoreNow(ctx context.Context, s *session, target *dbosv1.Restore
 	if err != nil {
 		return err
 	}
-	return c.printRestored(plan, target)
+	return c.printRestored(plan, target, shown)
+}
+
+// sameEffects reports whether two reports have the same rows.
+func sameEffects(a, b []*dbosv1.TableEffect) bool {
+	return slices.EqualFunc(a, b, func(x, y *dbosv1.TableEffect) bool { return proto.Equal(x, y) })
+}
+
+// sameRestore reports whether what was done is what was shown.
+func sameRestore(p, shown *dbosv1.RestorePlan) bool {
+	return shown != nil && p.ResumedCount == shown.ResumedCount && p.VanishedCount == shown.VanishedCount && p.Messages == shown.Messages &&
+		len(p.External) == len(shown.External) && slices.Equal(p.Warnings, shown.Warnings) && sameEffects(p.Tables, shown.Tables)
 }
 
 // printRestorePlan says what will happen, before it does.
@@ -244,8 +260,9 @@ func (c *cli) printUndone(command string, useful bool) error {
 	return d.err
 }
 
-// printRestored says what has happened, and what to do next.
-func (c *cli) printRestored(p *dbosv1.RestorePlan, target *dbosv1.RestoreTarget) error {
+// printRestored says what has happened, and what to do next. What was shown
+// before is not shown again.
+func (c *cli) printRestored(p *dbosv1.RestorePlan, target *dbosv1.RestoreTarget, shown *dbosv1.RestorePlan) error {
 	d := c.document()
 	rows, tables := effects(p.Tables)
 	if p.Lsn == 0 {
@@ -258,8 +275,10 @@ func (c *cli) printRestored(p *dbosv1.RestorePlan, target *dbosv1.RestoreTarget)
 		field{"of", extent(target), plain},
 		field{"done in", fmt.Sprintf("LSN %d; writers of these tables waited for %s", p.Lsn, took(seconds(p.AloneSeconds))), plain},
 	)
-	c.restoreBody(d, p)
-	d.gap()
+	if !sameRestore(p, shown) {
+		c.restoreBody(d, p)
+		d.gap()
+	}
 	d.line("To take it back, with all that is done from now on: %s", c.screen.paint(printable(restoreText(p.From.GetLsn(), target)), bold))
 	return d.err
 }

@@ -73,6 +73,19 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// keep runs a program that prints one number in some text, and keeps it in a
+// variable:
+//
+//	keep NAME PROGRAM ARGS...
+func keep(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(ts.Exec(args[1], args[2:]...))
+	found := regexp.MustCompile(`\d+`).FindAllString(ts.ReadFile("stdout"), -1)
+	if len(found) != 1 {
+		ts.Fatalf("%v printed %v, want one number", args[1:], found)
+	}
+	ts.Setenv(args[0], found[0])
+}
+
 // scrub writes what a program printed to a file, with what differs from run to
 // run replaced:
 //

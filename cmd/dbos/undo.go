@@ -178,7 +178,7 @@ func (c *cli) undo(ctx context.Context, target *dbosv1.UndoTarget, agreed consen
 		if asked == dbosv1.UndoPolicy_UNDO_POLICY_UNSPECIFIED {
 			target.Policy = dbosv1.UndoPolicy_UNDO_POLICY_ABORT
 		}
-		return c.undoNow(ctx, s, target)
+		return c.undoNow(ctx, s, target, nil)
 	}
 	plan, err := c.planUndo(ctx, s, target)
 	if err != nil || agreed.dryRun && c.json {
@@ -201,7 +201,7 @@ func (c *cli) undo(ctx context.Context, target *dbosv1.UndoTarget, agreed consen
 	if err := c.confirm(ctx, question); err != nil {
 		return err
 	}
-	return c.undoNow(ctx, s, target)
+	return c.undoNow(ctx, s, target, plan)
 }
 
 func (c *cli) planUndo(ctx context.Context, s *session, target *dbosv1.UndoTarget) (*dbosv1.UndoPlan, error) {
@@ -271,7 +271,9 @@ Type one of them: `)
 	return plan, c.printUndoPlan(plan)
 }
 
-func (c *cli) undoNow(ctx context.Context, s *session, target *dbosv1.UndoTarget) error {
+// undoNow does it. shown is the plan that a person has agreed to, nil if nobody
+// was asked.
+func (c *cli) undoNow(ctx context.Context, s *session, target *dbosv1.UndoTarget, shown *dbosv1.UndoPlan) error {
 	before := s.lastLSN(ctx)
 	t := c.track("undoing")
 	plan, err := s.Undo(ctx, target, t.show)
@@ -291,7 +293,7 @@ func (c *cli) undoNow(ctx context.Context, s *session, target *dbosv1.UndoTarget
 	if err != nil {
 		return explainPolicy(err)
 	}
-	return c.printDone(plan)
+	return c.printDone(plan, shown)
 }
 
 // explainPolicy adds what can be done about work that followed.
@@ -337,7 +339,9 @@ func chainText(p *dbosv1.UndoPlan) string {
 	case dbosv1.UndoPolicy_UNDO_POLICY_ONLY_UNTOUCHED:
 		text += " (only-untouched: kept)"
 	}
-	return fmt.Sprintf("%s. %s looked at, %d of them stay as they are.", text, plural(int(p.Examined), "1 later transaction was", "%d later transactions were"), p.Innocent)
+	return fmt.Sprintf("%s. Of %s looked at, %s.", text,
+		plural(int(p.Examined), "1 later transaction that was", "%d later transactions that were"),
+		plural(int(p.Innocent), "1 stays as it is", "%d stay as they are"))
 }
 
 // undoBody prints what a plan and a report have in common.
@@ -399,8 +403,15 @@ func conflictTable(conflicts []*dbosv1.UndoConflict) *table {
 	return t
 }
 
-// printDone says what an undo has done, and what to do next.
-func (c *cli) printDone(p *dbosv1.UndoPlan) error {
+// sameUndo reports whether what was done is what was shown.
+func sameUndo(p, shown *dbosv1.UndoPlan) bool {
+	return shown != nil && len(p.Chain) == len(shown.Chain) && len(p.Conflicts) == len(shown.Conflicts) &&
+		len(p.External) == len(shown.External) && slices.Equal(p.Warnings, shown.Warnings) && sameEffects(p.Tables, shown.Tables)
+}
+
+// printDone says what an undo has done, and what to do next. What was shown
+// before is not shown again.
+func (c *cli) printDone(p, shown *dbosv1.UndoPlan) error {
 	d := c.document()
 	if p.Lsn == 0 {
 		d.line("%s", chainText(p))
@@ -412,10 +423,12 @@ func (c *cli) printDone(p *dbosv1.UndoPlan) error {
 	rows, tables := effects(p.Tables)
 	d.line("%s", c.screen.paint(fmt.Sprintf("Undone: %s of work; %s of %s changed.", count(undone(p), "piece"), count(int(rows), "row"), count(tables, "table")), green))
 	d.fields(field{"done in", fmt.Sprintf("LSN %d; writers of these tables waited for %s", p.Lsn, took(seconds(p.AloneSeconds))), plain})
-	d.gap()
-	d.line("%s", chainText(p))
-	c.undoBody(d, p)
-	d.gap()
+	if !sameUndo(p, shown) {
+		d.gap()
+		d.line("%s", chainText(p))
+		c.undoBody(d, p)
+		d.gap()
+	}
 	tablesOf := &dbosv1.RestoreTarget{}
 	for _, t := range p.Tables {
 		tablesOf.Tables = append(tablesOf.Tables, t.Table)
