@@ -50,7 +50,14 @@ func (w *record) Position() warehouse.Moment {
 	return warehouse.Moment{LSN: c.LSN, Time: c.Time}
 }
 
-func (w *record) Oldest() warehouse.Moment     { return warehouse.Moment{} }
+func (w *record) Oldest() (m warehouse.Moment) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.commits) > 0 {
+		m.Time = w.commits[0].Time // of the empty database
+	}
+	return m
+}
 func (w *record) Status() warehouse.Status     { return warehouse.Status{Newest: w.Position()} }
 func (w *record) Expire(context.Context) error { return nil }
 func (w *record) Close() error                 { return nil }
