@@ -89,7 +89,7 @@ func (w *Warehouse) shrink(ctx context.Context) error {
 // used again, and not counted.
 func (w *Warehouse) used(ctx context.Context) (int64, error) {
 	if _, err := w.writer.exec(ctx, "CHECKPOINT warehouse"); err != nil {
-		w.o.Logger.Info("warehouse: a checkpoint has to wait", "error", err) // for who reads
+		w.o.Logger.Debug("warehouse: a checkpoint has to wait", "error", err) // for who reads
 	}
 	row, err := w.writer.one(ctx, `SELECT (used_blocks * block_size)::BIGINT FROM pragma_database_size() WHERE database_name = 'warehouse'`)
 	if err != nil || row == nil {

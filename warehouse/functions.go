@@ -68,7 +68,7 @@ func (w *Warehouse) resolve(ctx context.Context, v driver.Value) (dbms.LSN, erro
 	var err error
 	switch x := v.(type) {
 	case int64:
-		lsn = dbms.LSN(x)
+		lsn, err = w.committed(ctx, dbms.LSN(x))
 	case time.Time:
 		lsn, err = w.LSNAt(ctx, x)
 	case string:
@@ -83,6 +83,26 @@ func (w *Warehouse) resolve(ctx context.Context, v driver.Value) (dbms.LSN, erro
 	return lsn, err
 }
 
+// committed returns the LSN of the last commit up to an LSN, which may be that
+// of a change in the middle of a transaction. 0 is the newest.
+func (w *Warehouse) committed(ctx context.Context, lsn dbms.LSN) (dbms.LSN, error) {
+	if st, _ := w.now(); lsn <= st.Oldest.LSN || lsn >= st.Position.LSN {
+		return lsn, nil
+	}
+	s, err := w.session(ctx, "warehouse.query")
+	if err != nil {
+		return 0, err
+	}
+	defer w.finish(s)
+	row, err := s.one(ctx, `SELECT max(lsn) FROM warehouse.commit WHERE lsn <= $1`, int64(lsn))
+	if err != nil {
+		return 0, err
+	}
+	st, _ := w.now()
+	found, _ := row[0].(int64)
+	return max(st.Oldest.LSN, dbms.LSN(found)), nil
+}
+
 func (w *Warehouse) resolveText(ctx context.Context, text string) (dbms.LSN, error) {
 	if w.o.Resolve != nil {
 		return w.o.Resolve(ctx, text)
@@ -92,7 +112,7 @@ func (w *Warehouse) resolveText(ctx context.Context, text string) (dbms.LSN, err
 		return 0, nil
 	}
 	if n, err := strconv.ParseInt(strings.TrimSpace(strings.TrimPrefix(text, "LSN")), 10, 64); err == nil {
-		return dbms.LSN(n), nil
+		return w.committed(ctx, dbms.LSN(n))
 	}
 	at, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {

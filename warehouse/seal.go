@@ -42,7 +42,14 @@ func (w *Warehouse) seal(ctx context.Context) error {
 	}
 	a.Segments = append(append([]segment(nil), a.Segments...), made)
 	w.unsealed = 0
-	return w.archived(a)
+	if err := w.archived(a); err != nil {
+		return err
+	}
+	// A good moment to make the store's log short as well.
+	if _, err := w.writer.exec(ctx, "CHECKPOINT warehouse"); err != nil && ctx.Err() == nil {
+		w.o.Logger.Debug("warehouse: a checkpoint has to wait", "error", err) // for who reads
+	}
+	return nil
 }
 
 // archived makes an archive that of the warehouse.
