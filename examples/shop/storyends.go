@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -102,7 +103,7 @@ func some(list []string) string {
 func (s *story) compensate(ctx context.Context, steps []dbos.ExternalStep) error {
 	voided := map[string]bool{}
 	for _, e := range steps {
-		if voided[e.Run] || e.Name != "charge" {
+		if voided[e.Run] || e.Name != "charge" || slices.Contains(s.resuming, e.Run) { // a run that goes on charges once more, with the same key
 			continue
 		}
 		if err := s.payments.Void(ctx, "undo-"+e.Run, e.Run); err != nil {

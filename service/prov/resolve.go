@@ -72,7 +72,7 @@ func (r *resolving) fail(kind abi.Kind, format string, args ...any) error {
 		WithHint("history goes from %s to %s", r.oldest, r.newest)
 }
 
-// lsn is the state as of an LSN.
+// lsn is the state as of an LSN: all commits up to it.
 func (r *resolving) lsn(ctx context.Context, lsn dbms.LSN) (Moment, error) {
 	switch {
 	case lsn > r.newest.LSN:
@@ -87,8 +87,7 @@ func (r *resolving) lsn(ctx context.Context, lsn dbms.LSN) (Moment, error) {
 	if err := r.gap(lsn); err != nil {
 		return Moment{}, err
 	}
-	at, err := r.timeOf(ctx, lsn)
-	return Moment{LSN: lsn, Time: at}, err
+	return r.commit(ctx, lsn)
 }
 
 // gap fails if nobody knows the state as of an LSN.
@@ -101,20 +100,22 @@ func (r *resolving) gap(lsn dbms.LSN) error {
 	return nil
 }
 
-// timeOf is the time of the last commit up to an LSN, which is looked for in
-// ever wider windows before it.
-func (r *resolving) timeOf(ctx context.Context, lsn dbms.LSN) (time.Time, error) {
+// commit is the moment of the last commit up to an LSN, which is looked for in
+// ever wider windows before it. An LSN between two commits may be that of a
+// change: the state as of it would have the one half of a transaction and not
+// the other.
+func (r *resolving) commit(ctx context.Context, lsn dbms.LSN) (Moment, error) {
 	for width := dbms.LSN(16); ; width *= 16 {
 		after := max(r.oldest.LSN, lsn-width)
 		commits, err := r.past.Commits(ctx, warehouse.Filter{After: after, Upto: lsn})
 		if err != nil {
-			return time.Time{}, err
+			return Moment{}, err
 		}
 		if n := len(commits); n > 0 {
-			return commits[n-1].Time, nil
+			return Moment{LSN: commits[n-1].LSN, Time: commits[n-1].Time}, nil
 		}
 		if after == r.oldest.LSN {
-			return r.oldest.Time, nil
+			return r.oldest, nil
 		}
 	}
 }
