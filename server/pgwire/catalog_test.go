@@ -55,6 +55,7 @@ func TestCatalogs(t *testing.T) {
 			"WHERE c.column_name = 'dbos_lsn' AND table_type = 'BASE TABLE'", "[[orders]]"},
 		{"SELECT tablename FROM pg_tables WHERE schemaname = 'prov'", "[[calls]]"},
 		{"SELECT setting FROM pg_settings WHERE name = 'dbos.at'", "[[now]]"},
+		{"SELECT current_setting('dbos.' || 'at')", "[[now]]"},
 		// psql's completion.
 		{"SELECT pg_catalog.quote_ident(c.relname) FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'v') AND " +
 			"substring(pg_catalog.quote_ident(c.relname),1,3)='ord' AND pg_catalog.pg_table_is_visible(c.oid)", "[[orders]]"},

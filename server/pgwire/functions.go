@@ -131,9 +131,9 @@ func currentSchemas(_ *rewriter, args []string) string {
 // currentSetting is evaluated here: the settings are the session's, not DuckDB's.
 func currentSetting(r *rewriter, args []string) string {
 	list := lex(argument(args, 0))
-	if len(list) == 0 || list[0].kind != stringToken {
-		r.err = failure("0A000", "current_setting takes a text here, not an expression")
-		return "NULL"
+	if len(list) != 1 || list[0].kind != stringToken {
+		r.used["pg_settings"] = true
+		return "(SELECT k.setting FROM pg_settings k WHERE k.name = lower(" + argument(args, 0) + "))"
 	}
 	value, ok := r.s.show(list[0].value)
 	switch {
