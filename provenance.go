@@ -135,8 +135,8 @@ func (r *recorder) read(table string, key ...dbms.Value) {
 	}
 }
 
-// snapshotTable stands, in a read, for the state that a transaction saw, its
-// LSN being the key. It is noted where the record of a transaction is kept with a
+// snapshotTable stands, in a read, for the state that a transaction saw: the key
+// is its LSN and the transaction's time. It is noted where the record of a transaction is kept with a
 // later one: that of a step that failed.
 const snapshotTable = "dbos_transaction"
 
@@ -144,7 +144,7 @@ const snapshotTable = "dbos_transaction"
 // will be kept with.
 func (r *recorder) saw(tx dbms.Tx) {
 	if !r.empty() {
-		r.read(snapshotTable, int64(tx.LSN()))
+		r.read(snapshotTable, int64(tx.LSN()), tx.Now().UnixMicro())
 	}
 }
 
