@@ -75,7 +75,7 @@ var policy = []layer{
 		libraries: []string{"connectrpc.com/connect", "google.golang.org/protobuf"}},
 	{dir: "server/...", level: "the door", imports: []string{".", "service/*", "dbms", "kernel", "abi", "proto"},
 		libraries: []string{"connectrpc.com/connect", "google.golang.org/protobuf",
-			"github.com/jeroenrinzema/psql-wire", "github.com/jackc/pgx/v5", "github.com/lib/pq"},
+			"github.com/jackc/pgx/v5"},
 		testImports: []string{"client"}},
 	{dir: "client/...", level: "a node's client", imports: []string{"proto", "abi"},
 		libraries:   []string{"connectrpc.com/connect", "google.golang.org/protobuf"},
