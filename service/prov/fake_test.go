@@ -58,7 +58,10 @@ func (w *record) Oldest() (m warehouse.Moment) {
 	}
 	return m
 }
-func (w *record) Status() warehouse.Status     { return warehouse.Status{Newest: w.Position()} }
+func (w *record) Status() warehouse.Status {
+	return warehouse.Status{Newest: w.Position(), Sealed: w.Position()}
+}
+func (w *record) Seal(context.Context) error   { return nil }
 func (w *record) Expire(context.Context) error { return nil }
 func (w *record) Close() error                 { return nil }
 

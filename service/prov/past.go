@@ -19,6 +19,7 @@ type past interface {
 	Rows(ctx context.Context, table string, at dbms.LSN, fn func(key, row []dbms.Value) error) error
 	Diff(ctx context.Context, table string, from, to dbms.LSN, fn func(warehouse.Difference) error) error
 	Commits(ctx context.Context, f warehouse.Filter) ([]warehouse.Commit, error)
+	Seal(ctx context.Context) error
 	Expire(ctx context.Context) error
 	Close() error
 }

@@ -42,8 +42,5 @@ func (f *follower) rebuild(ctx context.Context, progress func(Progress)) error {
 			return err
 		}
 	}
-	o := f.options
-	return warehouse.Rebuild(ctx, o.Dir, warehouse.Options{
-		Memory: o.Memory, Threads: o.Threads, Retention: o.Retention, MaxBytes: o.MaxBytes, Logger: o.Logger, Now: o.Now,
-	}, func(done, total int64) { progress(Progress{Phase: "rebuilding", Rows: done, Total: total}) })
+	return warehouse.Rebuild(ctx, f.options.Dir, f.warehouseOptions(), func(done, total int64) { progress(Progress{Phase: "rebuilding", Rows: done, Total: total}) })
 }

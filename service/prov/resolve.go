@@ -16,19 +16,25 @@ import (
 // abi.NotFound (no such run, after now) and abi.Trimmed (before the retention, or
 // in a gap) name the oldest and the newest moment there is.
 func (s *Service) Resolve(ctx context.Context, text string) (Moment, error) {
-	r := resolving{s: s, text: text}
-	var err error
-	if err = s.db.View(ctx, func(tx dbms.Tx) error { r.now = tx.Now(); return nil }); err != nil {
+	if _, _, err := s.Bounds(ctx); err != nil {
+		return Moment{}, err
+	}
+	w, err := s.past(ctx)
+	if err != nil {
+		return Moment{}, err
+	}
+	return s.locate(ctx, w, text)
+}
+
+// locate is Resolve in what is spooled.
+func (s *Service) locate(ctx context.Context, w past, text string) (Moment, error) {
+	r := resolving{s: s, text: text, past: w, oldest: moment(w.Oldest()), newest: moment(w.Position())}
+	err := s.db.View(ctx, func(tx dbms.Tx) error { r.now = tx.Now(); return nil })
+	if err != nil {
 		return Moment{}, err
 	}
 	spec, err := ParseMoment(text, r.now.In(time.Local))
 	if err != nil {
-		return Moment{}, err
-	}
-	if r.oldest, r.newest, err = s.Bounds(ctx); err != nil {
-		return Moment{}, err
-	}
-	if r.past, err = s.past(ctx); err != nil {
 		return Moment{}, err
 	}
 	m := r.newest

@@ -146,5 +146,5 @@ func TestRestoreOfOtherDefinitions(t *testing.T) {
 				t.Errorf("%s gives %q, want %q", query, got, want)
 			}
 		}
-	})
+	}, dbmstest.PostgresTriggersEngine)
 }

@@ -45,7 +45,7 @@ type pace struct {
 }
 
 var usualPace = pace{
-	look: time.Second, patient: 5 * time.Second, tidy: time.Minute, young: 10 * time.Minute, least: 1000,
+	look: time.Second, patient: 5 * time.Second, tidy: 10 * time.Minute, young: 10 * time.Minute, least: 1000,
 	retry: 30 * time.Second, warn: 5 * time.Minute,
 }
 
@@ -177,9 +177,7 @@ func (f *follower) opened(ctx context.Context) (past, error) {
 		return nil, abi.Errorf("prov.warehouse", abi.Closed, "history", "it has been closed")
 	}
 	o := f.options
-	w, err := o.open(ctx, o.Dir, warehouse.Options{
-		Memory: o.Memory, Threads: o.Threads, Retention: o.Retention, MaxBytes: o.MaxBytes, Logger: o.Logger, Now: o.Now,
-	})
+	w, err := o.open(ctx, o.Dir, f.warehouseOptions())
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.past, f.problem = w, err
@@ -187,6 +185,25 @@ func (f *follower) opened(ctx context.Context) (past, error) {
 		f.past = nil
 	}
 	return f.past, err
+}
+
+func (f *follower) warehouseOptions() warehouse.Options {
+	o := f.options
+	return warehouse.Options{
+		Memory: o.Memory, Threads: o.Threads, Retention: o.Retention, MaxBytes: o.MaxBytes, Logger: o.Logger, Now: o.Now,
+		Resolve: f.resolve,
+	}
+}
+
+// resolve is what a moment means within a query of the warehouse, which reads
+// what is spooled.
+func (f *follower) resolve(ctx context.Context, text string) (dbms.LSN, error) {
+	w := f.current()
+	if w == nil {
+		return 0, abi.Errorf("prov.moment", abi.Closed, "history", "it has been closed")
+	}
+	m, err := f.s.locate(ctx, w, text)
+	return m.LSN, err
 }
 
 func (f *follower) current() past {
@@ -308,8 +325,13 @@ func (f *follower) complain(err error) {
 // any more. It holds no lock of the warehouse while it waits for the database.
 func (f *follower) tidy(w past) error {
 	s, o := f.s, f.options
-	at := w.Position()
-	if at.LSN > f.own {
+	// Only what the archive has counts: then the warehouse can be made again
+	// without a gap, whatever becomes of its file.
+	if w.Position().LSN > f.own {
+		if err := w.Seal(f.ctx); err != nil {
+			return err
+		}
+		at := w.Status().Sealed
 		lsn, err := s.db.Update(f.ctx, abi.Call{Procedure: "prov.register", Principal: abi.System}, func(tx dbms.Tx) error {
 			if _, err := tx.Exec(s.q.WarehousePut, s.warehouseID(o.Dir), s.db.Status().Node, at.LSN, at.Time); err != nil {
 				return err
