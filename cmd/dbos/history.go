@@ -117,7 +117,7 @@ func (c *cli) keepHistory(ctx context.Context, what string, do func(*client.Clie
 	}
 	defer s.close()
 	t := c.track(what)
-	st, err := do(s.Client, ctx, t.show)
+	st, err := patient(ctx, s, func() (*dbosv1.HistoryServiceStatusResponse, error) { return do(s.Client, ctx, t.show) })
 	t.end()
 	if err != nil {
 		return err
@@ -219,9 +219,10 @@ func (c *cli) connectHistory(ctx context.Context) (*session, error) {
 	if err != nil || st.Directory == "" {
 		return s, nil
 	}
-	node, err := knockAt(ctx, st.Directory)
+	s.house = st.Directory
+	node, err := knockAt(ctx, s.house)
 	if err != nil {
-		return s, nil // nobody holds it
+		return s, nil // nobody holds it, or nobody answers
 	}
 	node.shared = true
 	return node, s.close()

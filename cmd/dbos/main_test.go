@@ -86,7 +86,8 @@ var hasWarehouse = sync.OnceValues(func() (bool, error) {
 
 // shop is an application whose workflows end in every way. With the argument
 // -quiet, or on a shared database without -door, it opens no door; with
-// -nowarehouse it has no column store. It makes the file
+// -nowarehouse it has no column store, and with -hold it opens it at once. It
+// makes the file
 // shop.ready when it executes, and runs until it is interrupted.
 func shop() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -125,6 +126,11 @@ func serveShop(ctx context.Context, args []string) error {
 	defineWorkflows(sys)
 	if err := sys.Launch(ctx); err != nil {
 		return err
+	}
+	if slices.Contains(args, "-hold") {
+		if err := sys.History().Flush(ctx); err != nil {
+			return err
+		}
 	}
 	if slices.Contains(args, "-door") || !shared && !slices.Contains(args, "-quiet") {
 		door, err := server.Serve(sys)

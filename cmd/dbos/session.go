@@ -20,6 +20,7 @@ type session struct {
 	system *dbos.System // of this process; nil if it is another's
 	local  bool         // it is this process
 	shared bool         // other processes may have the database open at the same time
+	house  string       // directory of the warehouse of a shared database, once it is known
 	close  func() error
 }
 

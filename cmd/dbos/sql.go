@@ -102,12 +102,13 @@ func (c *cli) query(ctx context.Context, o sqlOptions, statement string, args []
 	return rows.Err()
 }
 
-// read runs a statement that reads. Where there is no warehouse, questions
-// about now go to the engine: then it says so, once, and sets o.engine.
+// read runs a statement that reads. Where there is no warehouse, or another
+// process keeps it to itself, questions about now go to the engine: then it
+// says so, once, and sets o.engine.
 func (c *cli) read(ctx context.Context, s *session, o *sqlOptions, statement string, args []any) (*client.Rows, error) {
 	if !o.engine {
 		rows, err := c.readHistory(ctx, s, o.at, statement, args)
-		if abi.KindOf(err) != abi.Unsupported {
+		if kind := abi.KindOf(err); kind != abi.Unsupported && kind != abi.Owned {
 			return rows, explainWrite(err)
 		}
 		why := s.noWarehouse(ctx, err)
@@ -132,6 +133,9 @@ func (c *cli) readHistory(ctx context.Context, s *session, at, statement string,
 // noWarehouse returns why there is no warehouse, or nil if there is one. err
 // is what a question to it came back with.
 func (s *session) noWarehouse(ctx context.Context, err error) error {
+	if abi.KindOf(err) == abi.Owned {
+		return err
+	}
 	st, statusErr := s.HistoryStatus(ctx, false)
 	switch {
 	case abi.KindOf(statusErr) == abi.Unsupported: // an older node
