@@ -13,6 +13,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/dbos-go/dbos"
+	"github.com/dbos-go/dbos/dbms/postgres/pgtest"
 )
 
 // needPsql skips a test where psql is missing, or fails it where everything is
@@ -120,6 +123,37 @@ func TestServe(t *testing.T) {
 		if ended, ok := errors.AsType[*exec.ExitError](err); !ok || ended.ExitCode() == 0 || !strings.Contains(string(out), "hint:") {
 			t.Errorf("%v: %v\n%s", args, err, out)
 		}
+	}
+}
+
+// TestServeDatabase serves a PostgreSQL database, which has no owner.
+func TestServeDatabase(t *testing.T) {
+	needWarehouse(t)
+	needPsql(t)
+	url := pgtest.Need(t).URL(pgtest.Schema(t))
+	t.Setenv("XDG_CACHE_HOME", t.TempDir()) // for the warehouse
+	sys, err := dbos.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sql := range []string{"create table stock (item text primary key, n bigint)", "insert into stock values ('hat', 3)"} {
+		err := sys.Update(t.Context(), "shop", func(tx *dbos.Tx) error {
+			_, err := tx.Exec(sql)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := sys.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p := newPlace(t)
+	port, stop := p.serve("-d", url)
+	defer stop()
+	out, err := p.psql(port, "select n from stock", "select procedure from prov.calls where lsn = (select dbos_commit from history.stock)", "\\dt stock")
+	if want := "3\nshop\nmain|stock|table|someone\n"; err != nil || out != want {
+		t.Errorf("got %s (%v), want %s", out, err, want)
 	}
 }
 

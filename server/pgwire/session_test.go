@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -520,6 +521,29 @@ func TestConnections(t *testing.T) {
 		}
 		wantState(t, err, "53300")
 	}
+}
+
+// TestManyClients ask at once.
+func TestManyClients(t *testing.T) {
+	e := serve(t, newShop(t))
+	var clients sync.WaitGroup
+	for i := range 40 {
+		clients.Go(func() {
+			conn, err := pgx.Connect(t.Context(), url(e))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close(context.Background())
+			for j := range 5 {
+				var got int
+				if err := conn.QueryRow(t.Context(), "SELECT $1::INTEGER + $2::INTEGER", i, j).Scan(&got); err != nil || got != i+j {
+					t.Errorf("%d + %d = %d (%v)", i, j, got, err)
+				}
+			}
+		})
+	}
+	clients.Wait()
 }
 
 // TestClose ends an endpoint with a client that does nothing, one in a
