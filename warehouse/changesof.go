@@ -32,7 +32,7 @@ func (w *Warehouse) ChangesOf(ctx context.Context, after, upto dbms.LSN) ([]Chan
 	if st, _ := w.now(); after < st.Oldest.LSN {
 		return nil, abi.Errorf(op, abi.Trimmed, fmt.Sprintf("LSN %d", after), "history begins at %s", st.Oldest)
 	}
-	s, err := w.session(ctx, op)
+	s, ctx, err := w.session(ctx, op)
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ func (w *Warehouse) Commits(ctx context.Context, f Filter) ([]Commit, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := w.session(ctx, op)
+	s, ctx, err := w.session(ctx, op)
 	if err != nil {
 		return nil, err
 	}

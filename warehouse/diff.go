@@ -48,7 +48,7 @@ func (w *Warehouse) Diff(ctx context.Context, name string, from, to dbms.LSN, fn
 // diffVersions compares two moments of one table: of the rows that changed between,
 // those whose values are not the same in the end.
 func (w *Warehouse) diffVersions(ctx context.Context, t *table, fromDef, toDef *definition, from, to dbms.LSN, fn func(Difference) error) error {
-	s, err := w.session(ctx, "warehouse.diff")
+	s, ctx, err := w.session(ctx, "warehouse.diff")
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@
 package warehouse_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -134,4 +135,57 @@ func TestOneOwner(t *testing.T) {
 	if _, err := again.Spool(t.Context(), newFeed("postgres"), 0); !errors.Is(err, abi.Invalid) {
 		t.Errorf("another database's history was spooled: %v", err)
 	}
+}
+
+func TestCloseEndsQuestions(t *testing.T) {
+	w, _ := oneTable(t)
+	rows, err := w.Query(t.Context(), 0, "SELECT * FROM range(100000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !rows.Next() {
+		t.Fatal(rows.Err())
+	}
+	running := make(chan error)
+	go func() {
+		_, err := tryAsk(t.Context(), w, 0, "SELECT count(*) FROM range(10000000) a, range(100000) b WHERE a.range <> b.range")
+		running <- err
+	}()
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if rows.Next() || !errors.Is(rows.Err(), abi.Closed) {
+		t.Errorf("rows go on after Close: %v", rows.Err())
+	}
+	if err := <-running; !errors.Is(err, abi.Closed) {
+		t.Errorf("a query goes on after Close: %v", err)
+	}
+}
+
+// TestCanceledQuestion cancels a query that would take for ever.
+func TestCanceledQuestion(t *testing.T) {
+	w, _ := oneTable(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := tryAsk(ctx, w, 0, "SELECT count(*) FROM range(10000000) a, range(100000) b WHERE a.range <> b.range"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a cancelled query: %v", err)
+	}
+	expect(t, "afterwards", ask(t, w, 0, "SELECT count(*) FROM t"), "1")
+}
+
+// TestLittleMemory spools more than the store may hold in memory.
+func TestLittleMemory(t *testing.T) {
+	f := newFeed("sqlite")
+	of := define("t", "id|INTEGER", "name|TEXT")
+	f.commit(of)
+	for n := range 10 {
+		var changes []dbms.Change
+		for i := range 4000 {
+			changes = append(changes, put(of, dbms.Insert, int64(n*4000+i), strings.Repeat(fmt.Sprintf("%x", uint64(n*4000+i+1)*0x9E3779B97F4A7C15), 100)))
+		}
+		f.commit(changes...)
+	}
+	w := openAt(t, t.TempDir(), warehouse.Options{Memory: 48 << 20})
+	spool(t, w, f)
+	expect(t, "all is there", ask(t, w, 0, "SELECT count(*), max(length(name)) FROM t"), "40000 1600")
 }

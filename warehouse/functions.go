@@ -89,7 +89,7 @@ func (w *Warehouse) committed(ctx context.Context, lsn dbms.LSN) (dbms.LSN, erro
 	if st, _ := w.now(); lsn <= st.Oldest.LSN || lsn >= st.Position.LSN {
 		return lsn, nil
 	}
-	s, err := w.session(ctx, "warehouse.query")
+	s, ctx, err := w.session(ctx, "warehouse.query")
 	if err != nil {
 		return 0, err
 	}
@@ -98,8 +98,11 @@ func (w *Warehouse) committed(ctx context.Context, lsn dbms.LSN) (dbms.LSN, erro
 	if err != nil {
 		return 0, err
 	}
+	found, ok := row[0].(int64)
+	if !ok {
+		return lsn, nil // before the first commit
+	}
 	st, _ := w.now()
-	found, _ := row[0].(int64)
 	return max(st.Oldest.LSN, dbms.LSN(found)), nil
 }
 
@@ -135,7 +138,7 @@ func (w *Warehouse) LSNAt(ctx context.Context, t time.Time) (dbms.LSN, error) {
 	if t.Before(st.Oldest.Time) {
 		return 0, abi.Errorf(op, abi.Trimmed, what, "history begins at %s", st.Oldest).WithHint("ask for a moment from %s to %s", st.Oldest, st.Position)
 	}
-	s, err := w.session(ctx, op)
+	s, ctx, err := w.session(ctx, op)
 	if err != nil {
 		return 0, err
 	}

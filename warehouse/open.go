@@ -46,7 +46,9 @@ type Warehouse struct {
 	state    state      // of the last transaction that was committed
 	catalog  *catalog   // as of state.Position
 	idle     []*session
-	open     int // sessions that are not idle, the writer's not among them
+	open     int             // sessions that are not idle, the writer's not among them
+	life     context.Context // ends with Close
+	end      context.CancelFunc
 	closed   bool
 	done     chan struct{} // closed when the last session has come back after Close
 	spooled  spooled
@@ -111,6 +113,7 @@ func open(ctx context.Context, dir string, o Options) (*Warehouse, error) {
 		return nil, err
 	}
 	w := &Warehouse{dir: dir, o: o, owner: owner, turn: make(chan struct{}, 1), views: map[dbms.LSN]*viewSet{}, done: make(chan struct{})}
+	w.life, w.end = context.WithCancel(context.WithoutCancel(ctx))
 	if err := os.MkdirAll(filepath.Join(dir, segmentsName), 0o700); err != nil {
 		w.release()
 		return nil, abi.Errorf(op, abi.Invalid, "directory "+dir, "%w", err)
@@ -221,35 +224,39 @@ func closedError(op string) error {
 	return abi.Errorf(op, abi.Closed, "warehouse", "it has been closed")
 }
 
-// session returns a connection that nobody uses, to be given back by done.
-func (w *Warehouse) session(ctx context.Context, op string) (*session, error) {
+// session returns a connection that nobody uses, to be given back to finish, and the context of what
+// is done with it, which Close cancels as well.
+func (w *Warehouse) session(ctx context.Context, op string) (*session, context.Context, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
-		return nil, closedError(op)
+		return nil, nil, closedError(op)
 	}
+	var s *session
 	if n := len(w.idle); n > 0 {
-		s := w.idle[n-1]
-		w.idle = w.idle[:n-1]
-		w.open++
-		return s, nil
-	}
-	s, err := w.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := s.exec(ctx, "USE warehouse"); err != nil {
-		s.Close()
-		return nil, err
+		s, w.idle = w.idle[n-1], w.idle[:n-1]
+	} else {
+		var err error
+		if s, err = w.connect(ctx); err != nil {
+			return nil, nil, err
+		}
+		if _, err := s.exec(ctx, "USE warehouse"); err != nil {
+			s.Close()
+			return nil, nil, err
+		}
 	}
 	w.open++
-	return s, nil
+	bound, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(w.life, func() { cancel(closedError(op)) })
+	s.release = func() { stop(); cancel(nil) }
+	return s, bound, nil
 }
 
 // keptSessions is how many idle connections are kept for the next query.
 const keptSessions = 8
 
 func (w *Warehouse) finish(s *session) {
+	s.release()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.open--
@@ -263,7 +270,7 @@ func (w *Warehouse) finish(s *session) {
 	}
 }
 
-// Close waits for who writes and for open Rows, and closes the warehouse. It may be
+// Close waits for who writes, ends what is being asked, and closes the warehouse. It may be
 // called more than once.
 func (w *Warehouse) Close() error {
 	w.turn <- struct{}{}
@@ -274,6 +281,7 @@ func (w *Warehouse) Close() error {
 		return nil
 	}
 	w.closed = true
+	w.end()
 	for _, s := range w.idle {
 		s.Close()
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/big"
 	"strings"
+	"sync"
 
 	duckdb "github.com/duckdb/duckdb-go/v2"
 
@@ -18,8 +19,10 @@ import (
 )
 
 // Rows are the result of a query, read one row at a time. They must be closed.
-// They belong to one goroutine.
+// They belong to one goroutine. A cancelled context, and the warehouse's Close, close them.
 type Rows struct {
+	mu      sync.Mutex // between that goroutine and who cancels
+	stop    func() bool
 	w       *Warehouse
 	s       *session
 	set     *viewSet
@@ -56,6 +59,14 @@ func (w *Warehouse) Query(ctx context.Context, at dbms.LSN, text string, args ..
 		r.Close()
 		return nil, err
 	}
+	r.stop = context.AfterFunc(r.ctx, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.s != nil && r.err == nil {
+			r.err = context.Cause(r.ctx)
+		}
+		r.close()
+	})
 	return r, nil
 }
 
@@ -66,7 +77,7 @@ func (w *Warehouse) ask(ctx context.Context, at dbms.LSN) (*Rows, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := w.session(ctx, op)
+	s, ctx, err := w.session(ctx, op)
 	if err != nil {
 		return nil, err
 	}
@@ -209,19 +220,16 @@ func (r *Rows) Columns() []Column { return r.columns }
 // Next moves to the next row. At the end, or on an error, it returns false and
 // closes the rows.
 func (r *Rows) Next() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.rows == nil || r.err != nil {
-		return false
-	}
-	if r.read++; r.read%1024 == 0 && r.ctx.Err() != nil {
-		r.err = context.Cause(r.ctx)
-		r.Close()
 		return false
 	}
 	if err := r.rows.Next(r.raw); err != nil {
 		if !errors.Is(err, io.EOF) {
 			r.err = storeError("warehouse.query", r.ctx, err)
 		}
-		r.Close()
+		r.close()
 		return false
 	}
 	for i, v := range r.raw {
@@ -278,10 +286,24 @@ func decimalText(d duckdb.Decimal) string {
 }
 
 // Err returns the error that ended Next, if any.
-func (r *Rows) Err() error { return r.err }
+func (r *Rows) Err() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
+}
 
 // Close gives the rows back. It may be called more than once.
 func (r *Rows) Close() error {
+	if r.stop != nil {
+		r.stop()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.close()
+}
+
+// close is Close for who has the lock.
+func (r *Rows) close() error {
 	if r.s == nil {
 		return nil
 	}

@@ -64,7 +64,7 @@ func (w *Warehouse) Rows(ctx context.Context, name string, at dbms.LSN, fn func(
 	if err != nil {
 		return err
 	}
-	s, err := w.session(ctx, op)
+	s, ctx, err := w.session(ctx, op)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (w *Warehouse) Row(ctx context.Context, name string, key []dbms.Value, at d
 	if len(key) != len(d.KeyPhysical) {
 		return nil, abi.Errorf(op, abi.Invalid, "key", "it has %d values, that of table %s has %d", len(key), name, len(d.KeyPhysical))
 	}
-	s, err := w.session(ctx, op)
+	s, ctx, err := w.session(ctx, op)
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ func (w *Warehouse) Status() Status {
 	w.mu.Unlock()
 	status.Archive = sizeOf(filepath.Join(w.dir, segmentsName))
 	status.Bytes = status.Archive + fileSize(w.file()) + fileSize(w.file()+".wal")
-	s, err := w.session(ctx, "warehouse.status")
+	s, ctx, err := w.session(ctx, "warehouse.status")
 	if err != nil {
 		return status
 	}

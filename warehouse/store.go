@@ -19,6 +19,7 @@ import (
 // every row once more.
 type session struct {
 	*duckdb.Conn
+	release func() // ends the context of what is done with it
 }
 
 func namedValues(args []any) []driver.NamedValue {
