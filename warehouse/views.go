@@ -43,8 +43,12 @@ func (w *Warehouse) viewsAt(ctx context.Context, c *catalog, at dbms.LSN) (dbms.
 		}
 		defer s.Close()
 		set = &viewSet{name: fmt.Sprintf("dbos_%d", since)}
-		if err := makeViews(ctx, s, c, since, set.name); err != nil {
-			s.exec(context.WithoutCancel(ctx), "DETACH DATABASE IF EXISTS "+quote(set.name))
+		// It takes a moment, and others may need them: who cancels does not stop it.
+		background := context.WithoutCancel(ctx)
+		if err := makeViews(background, s, c, since, set.name); err != nil {
+			for _, text := range []string{"ROLLBACK", "USE warehouse", "DETACH DATABASE IF EXISTS " + quote(set.name)} {
+				s.exec(background, text) // what there is to undo
+			}
 			return 0, nil, err
 		}
 		w.views[since] = set
