@@ -93,11 +93,7 @@ func (v *viewing) end(ctx context.Context, procedure string) {
 	if v == nil || v.rec.empty() {
 		return
 	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return
-	}
-	v.view.ID, v.view.Procedure, v.view.Principal = id.String(), procedure, v.views.sys.principal(ctx)
+	v.view.Procedure, v.view.Principal = procedure, v.views.sys.principal(ctx)
 	if e := executionOf(ctx); e != nil {
 		v.view.Execution = e.task.ID
 	}
@@ -147,8 +143,13 @@ func (v *views) append(seen seenView) bool {
 		v.same = map[viewKey]struct{}{}
 	}
 	v.same[key] = struct{}{}
-	v.pending = append(v.pending, seen)
-	if len(v.pending) == 1 {
+	if id, err := uuid.NewV7(); err == nil {
+		seen.ID = id.String()
+		v.pending = append(v.pending, seen)
+	} else {
+		v.lost++
+	}
+	if len(v.pending) > 0 {
 		signal(v.wake)
 	}
 	if len(v.pending) >= viewBatch {
