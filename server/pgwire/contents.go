@@ -2,6 +2,7 @@ package pgwire
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"maps"
@@ -303,8 +304,10 @@ func typeRows() relationRows {
 	return r
 }
 
-// cte writes a relation as a common table expression.
-func (s *session) cte(name string, tables []*catalogTable) string {
+// cte writes a relation as a common table expression. Its rows are the
+// argument with the number, or there are none: in the statement's text they would be read
+// by the warehouse's check of statements, and kept with what was asked.
+func (s *session) cte(name string, tables []*catalogTable, number int) (sql string, rows any) {
 	relation, content := catalogRelations()[name], s.contents(name, tables)
 	var b strings.Builder
 	b.WriteString(name + " AS (SELECT ")
@@ -314,7 +317,7 @@ func (s *session) cte(name string, tables []*catalogTable) string {
 		}
 		value := literal(content.same[column])
 		if at := slices.Index(content.columns, column); at >= 0 {
-			value = "c" + strconv.Itoa(at)
+			value = "r[" + strconv.Itoa(at+1) + "]"
 		}
 		fmt.Fprintf(&b, "CAST(%s AS %s) AS %s", value, catalogTypes[relation.letters[i]], quoteName(column))
 	}
@@ -322,31 +325,29 @@ func (s *session) cte(name string, tables []*catalogTable) string {
 	case len(content.rows) == 0:
 		b.WriteString(" WHERE false")
 	case len(content.columns) > 0:
-		b.WriteString(" FROM (VALUES ")
-		for i, row := range content.rows {
-			if i > 0 {
-				b.WriteString(", ")
-			}
-			b.WriteByte('(')
-			for j, v := range row {
-				if j > 0 {
-					b.WriteString(", ")
-				}
-				b.WriteString(literal(v))
-			}
-			b.WriteByte(')')
-		}
-		b.WriteString(") v(")
-		for i := range content.columns {
-			if i > 0 {
-				b.WriteString(", ")
-			}
-			b.WriteString("c" + strconv.Itoa(i))
-		}
-		b.WriteByte(')')
+		fmt.Fprintf(&b, " FROM (SELECT unnest(CAST(CAST($%d AS JSON) AS VARCHAR[][])) AS r)", number)
+		rows = jsonTexts(content.rows)
 	}
 	b.WriteByte(')')
-	return b.String()
+	return b.String(), rows
+}
+
+// jsonTexts writes rows as lists of texts.
+func jsonTexts(rows [][]any) string {
+	list := make([][]*string, len(rows))
+	for i, row := range rows {
+		list[i] = make([]*string, len(row))
+		for j, v := range row {
+			if v != nil {
+				list[i][j] = new(strings.ToValidUTF8(fmt.Sprint(v), "\uFFFD"))
+			}
+		}
+	}
+	b, err := json.Marshal(list)
+	if err != nil {
+		panic(err) // of lists of texts there is nothing that cannot be written
+	}
+	return string(b)
 }
 
 // literal writes a value as SQL does.

@@ -36,31 +36,35 @@ func namesCatalog(tokens []token) bool {
 // withCatalog returns a statement that names PostgreSQL's catalogs as one that
 // DuckDB can run: the relations that it names stand before it as common table
 // expressions, made from the tables of the moment, and what DuckDB cannot read
-// is written otherwise. It only ever reads what the statement reads.
-func (s *session) withCatalog(ctx context.Context, at string, st *statement) (string, error) {
+// is written otherwise. It only ever reads what the statement reads. The rows of the relations
+// are arguments behind those of the statement.
+func (s *session) withCatalog(ctx context.Context, at string, st *statement) (sql string, rows []any, err error) {
 	r := &rewriter{s: s, st: st, used: map[string]bool{}}
 	text := r.rewrite(0, len(st.tokens))
 	if r.err != nil || len(r.used) == 0 {
-		return text, r.err
+		return text, nil, r.err
 	}
 	tables, err := tables(ctx, s.source, at)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(r.used)) {
-		list = append(list, s.cte(name, tables))
+		cte, content := s.cte(name, tables, st.parameters()+len(rows)+1)
+		if list = append(list, cte); content != nil {
+			rows = append(rows, content)
+		}
 	}
 	ctes := strings.Join(list, ",\n")
 	if st.verb != "with" {
-		return "WITH " + ctes + "\n" + text, nil
+		return "WITH " + ctes + "\n" + text, rows, nil
 	}
 	words := strings.Fields(text)
 	if len(words) > 1 && strings.EqualFold(words[1], "recursive") {
 		at := strings.Index(strings.ToLower(text), "recursive") + len("recursive")
-		return "WITH RECURSIVE " + ctes + ",\n" + text[at:], nil
+		return "WITH RECURSIVE " + ctes + ",\n" + text[at:], rows, nil
 	}
-	return "WITH " + ctes + ",\n" + text[len("with"):], nil
+	return "WITH " + ctes + ",\n" + text[len("with"):], rows, nil
 }
 
 // A rewriter writes the tokens of a statement anew.

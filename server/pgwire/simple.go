@@ -87,9 +87,11 @@ func (s *session) query(ctx context.Context, st *statement, args []any) (Rows, e
 	}
 	text := st.text
 	if namesCatalog(st.tokens) {
-		if text, err = s.withCatalog(ctx, at, st); err != nil {
+		var rows []any
+		if text, rows, err = s.withCatalog(ctx, at, st); err != nil {
 			return nil, err
 		}
+		args = append(slices.Clone(args), rows...)
 	}
 	texts, _ := told(args, false)
 	rows, err := s.source.Query(ctx, at, text, texts...)
