@@ -43,11 +43,12 @@ func countingServer(t *testing.T) (*pgtest.Server, func() int) {
 // How many statements an operation costs on PostgreSQL, as the server counts
 // them (pg_stat_statements, track = top): all that come from this process, also
 // those of the dispatcher. Heartbeats are left out by a long lease: they are one
-// statement and the record of its call a second, whatever the load.
+// statement and the record of its call a second, whatever the load; and so is who follows
+// the history, who asks once a second.
 func TestStatementsPerOperation(t *testing.T) {
 	server, count := countingServer(t)
 	items := fstest.MapFS{"0001_item.sql": {Data: []byte("CREATE TABLE item (run TEXT NOT NULL)")}}
-	sys, err := dbos.Open(t.Context(), server.URL("dbos"), dbos.Migrations(items), dbos.Lease(dbos.MaxLease))
+	sys, err := dbos.Open(t.Context(), server.URL("dbos"), dbos.Migrations(items), dbos.Lease(dbos.MaxLease), dbos.NoWarehouse())
 	if err != nil {
 		t.Fatal(err)
 	}

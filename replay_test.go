@@ -198,6 +198,9 @@ func TestReplay(t *testing.T) {
 		{"output", "give", "donated", change(func(p *payment) { p.answer = "donated" }), false},
 	} {
 		t.Run(c.kind+" "+c.replayed, func(t *testing.T) {
+			if testing.Short() && c.kind != "step" {
+				t.Skip("the long test has all kinds")
+			}
 			sys := openPast(t, dir, dbos.Warehouse(house))
 			defer sys.Close()
 			c.program.define(sys)
