@@ -37,7 +37,7 @@ var replayCall = abi.Call{Procedure: "dbos.replay", Principal: abi.System}
 // perform does a wanted transaction and returns what it looked at.
 func (run *rerun) perform(tx dbms.Tx, w *wanted) *recorder {
 	past := &pastTx{Tx: tx, now: tx.Now(), lsn: tx.LSN()}
-	run.current, run.children = w.commit, nil
+	run.children = nil
 	if w.commit != nil {
 		past.now, past.lsn = time.UnixMicro(w.commit.now).UTC(), w.commit.saw
 		run.children = slices.Clone(w.commit.children)

@@ -31,7 +31,6 @@ type rerun struct {
 	// Of the function's goroutine, while it works.
 	e        *execution
 	journal  []workflow.Step // not replayed yet
-	current  *pastCommit     // of the transaction that is replayed
 	children []string        // which it started
 
 	// diverged says that there was a difference, and apart that since then the
