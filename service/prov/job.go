@@ -294,63 +294,6 @@ func same(a, b dbms.Value) bool {
 	return a == b
 }
 
-// walk calls fn for each row that differs. The column store reads ahead while
-// fn writes.
-func (j *job) walk(ctx context.Context, fn func(d warehouse.Difference) error) error {
-	if j.given != nil {
-		for _, d := range j.given {
-			if err := fn(d); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	batches := make(chan []warehouse.Difference, 4)
-	failed := make(chan error, 1)
-	go func() {
-		defer close(batches)
-		list := make([]warehouse.Difference, 0, walkBatch)
-		send := func() error {
-			select {
-			case batches <- list:
-				list = make([]warehouse.Difference, 0, walkBatch)
-				return nil
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-		}
-		err := j.r.past.Diff(ctx, j.plan.Name, j.r.plan.From.LSN, j.r.to.LSN, func(d warehouse.Difference) error {
-			if list = append(list, d); len(list) < walkBatch {
-				return nil
-			}
-			return send()
-		})
-		if err == nil && len(list) > 0 {
-			err = send()
-		}
-		failed <- err
-	}()
-	var err error
-	for list := range batches {
-		for i := range list {
-			if err == nil {
-				if err = fn(list[i]); err != nil {
-					stop()
-				}
-			}
-		}
-	}
-	if e := <-failed; err == nil {
-		err = e
-	}
-	return err
-}
-
-// walkBatch is how many differences are handed over at once.
-const walkBatch = 512
-
 // A quietude keeps triggers and foreign keys from acting on tables, from each
 // table's first row on.
 type quietude struct {

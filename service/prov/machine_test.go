@@ -73,9 +73,9 @@ func TestAnyMoment(t *testing.T) {
 		seed := uint64(time.Now().UnixNano())
 		t.Logf("seed %d", seed)
 		random := rand.New(rand.NewPCG(seed, 1))
-		n := 40
+		n := 32
 		if testing.Short() {
-			n = 25
+			n = 16
 		}
 		states := w.scatter(random, n)
 		m, err := NewMachine(t.Context(), w.s, w.scratch(e))

@@ -31,12 +31,13 @@ type logged struct {
 type version struct {
 	lsn              dbms.LSN
 	actual, repaired row
+	differs          bool // the two
 	// origin is the work that made the difference.
 	origin *work
 }
 
 // tainted reports whether the row differs.
-func (v *version) tainted() bool { return v != nil && !sameRow(v.actual, v.repaired) }
+func (v *version) tainted() bool { return v != nil && v.differs }
 
 // repairedOr is the repaired row, or r if nothing is known.
 func (v *version) repairedOr(r row) row {
@@ -72,7 +73,7 @@ func (e *entry) as(at dbms.LSN) *version {
 // set. origin may be nil if the row is what it would be.
 func (o *overlay) set(lsn dbms.LSN, id rowID, key []dbms.Value, actual, repaired row, origin *work) {
 	e := o.tables[id.table][id.key]
-	v := version{lsn: lsn, actual: actual, repaired: repaired, origin: origin}
+	v := version{lsn: lsn, actual: actual, repaired: repaired, differs: !sameRow(actual, repaired), origin: origin}
 	if e == nil {
 		if !v.tainted() {
 			return

@@ -121,6 +121,9 @@ func sameRow(a, b row) bool {
 	if (a == nil) != (b == nil) || len(a) != len(b) {
 		return false
 	}
+	if len(a) > 0 && &a[0] == &b[0] {
+		return true
+	}
 	for i := range a {
 		if !same(a[i], b[i]) {
 			return false

@@ -182,19 +182,19 @@ func TestStageFollows(t *testing.T) {
 		for i := range 4 {
 			l.must(t, "x", sql(`DELETE FROM item`))
 			var lines []line
-			for n := range 150 {
+			for n := range 60 {
 				lines = append(lines, sql(`INSERT INTO item VALUES ($1, $2, 0)`, 1000*i+n, i))
 			}
 			l.must(t, "x", lines...)
 			at = append(at, l.catchUp(t))
 		}
-		probe := &commit{statements: []statement{{text: `SELECT min(id), count(*) FROM item`, rows: 1}, {text: `UPDATE item SET stock = 1`, rows: 150}}}
+		probe := &commit{statements: []statement{{text: `SELECT min(id), count(*) FROM item`, rows: 1}, {text: `UPDATE item SET stock = 1`, rows: 60}}}
 		for _, i := range []int{3, 0, 2, 1, 3, 2} {
 			e, err := l.stage.run(t.Context(), at[i], nil, probe)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r := e.results[0].rows[0]; r[0] != dbms.Value(int64(1000*i)) || r[1] != dbms.Value(int64(150)) || e.results[1].changed != 150 || len(e.touched) != 150 {
+			if r := e.results[0].rows[0]; r[0] != dbms.Value(int64(1000*i)) || r[1] != dbms.Value(int64(60)) || e.results[1].changed != 60 || len(e.touched) != 60 {
 				t.Errorf("as of round %d it reads %v, changes %d and notes %d", i, r, e.results[1].changed, len(e.touched))
 			}
 		}

@@ -333,7 +333,7 @@ func TestUndoUnderLoad(t *testing.T) {
 		started := make(chan struct{}, len(sold))
 		for n := range sold {
 			wg.Go(func() {
-				for ctx.Err() == nil && sold[n] < 100 {
+				for ctx.Err() == nil && sold[n] < 40 {
 					id := 1000*(n+1) + sold[n]
 					if y.do(t, by(fmt.Sprint("w", id)), sql(`UPDATE item SET stock = stock - 1 WHERE id = 2`), sql(`INSERT INTO orders VALUES ($1, 2, 1, 20)`, id)) {
 						if sold[n]++; sold[n] == 5 {
@@ -390,7 +390,7 @@ func TestUndoRandomShops(t *testing.T) {
 	onSystems(t, shopTables, func(t *testing.T, y *system) {
 		rounds, most := 0, 12
 		if testing.Short() || y.db.Status().Engine == "postgres" {
-			most = 4
+			most = 3
 		}
 		rapid.Check(t, func(r *rapid.T) {
 			if rounds++; rounds > most {

@@ -38,8 +38,9 @@ type work struct {
 
 // A walk goes through the history after the seeds' beginning, commit by
 // commit, and keeps what would be different without them: it decides, and
-// does nothing. When it finds that more work must go, or that a row must stay, it goes
-// back to where that begins and decides again; work only ever joins, so it ends.
+// does nothing. When it finds that more work must go, it goes back to where that
+// begins and decides again. When it finds that a row must stay, it takes it as it is from there on, and
+// decides everything once more at the end. Work and such rows only ever join, so it ends.
 type walk struct {
 	policy Policy
 	tape   *tape
@@ -48,7 +49,10 @@ type walk struct {
 	// named says why a commit is a seed, or "".
 	named func(c *commit) string
 
-	pos   dbms.LSN // all commits up to here are decided
+	pos dbms.LSN // all commits up to here are decided
+	// again is where to decide once more from, because a row was pinned since, or
+	// latest.
+	again dbms.LSN
 	works map[string]*work
 	over  overlay
 	// pins are rows that stay as they are, and keep rows that must not vanish
@@ -66,7 +70,7 @@ type walk struct {
 }
 
 func newWalk(policy Policy, t *tape, x executor, s schema, named func(*commit) string) *walk {
-	return &walk{policy: policy, tape: t, x: x, schema: s, named: named, works: map[string]*work{},
+	return &walk{again: latest, policy: policy, tape: t, x: x, schema: s, named: named, works: map[string]*work{},
 		pins: map[rowID]bool{}, keep: map[rowID]bool{}, accepted: map[dbms.LSN]bool{},
 		undecided: map[dbms.LSN]Conflict{}, ran: map[dbms.LSN]bool{}, blind: map[dbms.LSN]bool{}, keyless: map[string]bool{}, probes: maxProbes}
 }
@@ -77,6 +81,11 @@ func (w *walk) advance(ctx context.Context, upto dbms.LSN, progress func(pos dbm
 		c, err := w.tape.next(ctx, w.pos, upto)
 		if err != nil {
 			return err
+		}
+		if c == nil && w.again != latest {
+			w.rewind(w.again)
+			w.again = latest
+			continue
 		}
 		if c == nil {
 			w.pos = max(w.pos, upto)
@@ -124,7 +133,8 @@ func (w *walk) step(ctx context.Context, c *commit) (dbms.LSN, error) {
 		}
 	}
 	if u != nil && u.Undone && c.lsn > u.from {
-		return w.takeBack(c, u), nil
+		w.takeBack(c, u)
+		return stay, nil
 	}
 	f, err := w.examine(ctx, c)
 	if err != nil || f == nil {
@@ -142,7 +152,7 @@ func (w *walk) join(c *commit, u *work) *work {
 }
 
 // takeBack notes that a commit's changes would not be there.
-func (w *walk) takeBack(c *commit, u *work) dbms.LSN {
+func (w *walk) takeBack(c *commit, u *work) {
 	if _, ok := w.ran[c.lsn]; ok { // it was innocent by itself, but its work is not
 		w.ran[c.lsn] = false
 	}
@@ -158,11 +168,8 @@ func (w *walk) takeBack(c *commit, u *work) dbms.LSN {
 		}
 	}
 	for _, ch := range c.changes {
-		if back := w.set(c.lsn, merged{ch.id, ch.key, ch.after, w.over.get(ch.id, latest).orBefore(ch)}, u); back != stay {
-			return back
-		}
+		w.set(c.lsn, merged{ch.id, ch.key, ch.after, w.over.get(ch.id, latest).orBefore(ch)}, u)
 	}
-	return stay
 }
 
 // orBefore is what the row would be if the change were not made.
@@ -173,17 +180,22 @@ func (v *version) orBefore(ch change) row {
 	return ch.before
 }
 
-// set notes what a row is and would be. If the row must stay, it returns
-// where to go back to.
-func (w *walk) set(lsn dbms.LSN, m merged, origin *work) dbms.LSN {
+// set notes what a row is and would be, unless it must stay.
+func (w *walk) set(lsn dbms.LSN, m merged, origin *work) {
 	if w.pins[m.id] {
-		return stay
+		return
 	}
 	if m.repaired == nil && m.actual != nil && w.keep[m.id] {
-		return w.pin(m.id, m.key, m.actual, lsn, Conflict{Problem: "a row that stays refers to it, so it stays"})
+		w.pin(m.id, m.key, m.actual, Conflict{Problem: "a row that stays refers to it, so it stays"})
+		return
 	}
 	w.over.set(lsn, m.id, m.key, m.actual, m.repaired, origin)
-	return stay
+}
+
+// differs returns the entries of tables that are tainted as of an LSN and need
+// not stay.
+func (w *walk) differs(at dbms.LSN, tables []string) []*entry {
+	return slices.DeleteFunc(w.over.differs(at, tables), func(e *entry) bool { return w.pins[e.id] })
 }
 
 // A finding is that a commit followed from the seeds.
@@ -248,6 +260,9 @@ func (w *walk) repeat(ctx context.Context, c *commit, tables []string) (done boo
 	if err != nil {
 		return false, nil, err
 	}
+	if len(views) == 0 && problem == "" {
+		return false, nil, nil
+	}
 	if len(views) == 0 {
 		w.undecided[c.lsn] = conflictOf(c, problem+"; it stays unless it changed the same rows")
 		return false, nil, nil
@@ -289,9 +304,7 @@ func (w *walk) repeat(ctx context.Context, c *commit, tables []string) (done boo
 		if v := w.over.get(m.id, latest); v.tainted() {
 			from = v.origin
 		}
-		if back := w.set(c.lsn, m, from); back != stay {
-			return true, &finding{why: pinnedAgain, at: back}, nil
-		}
+		w.set(c.lsn, m, from)
 	}
 	return true, nil, nil
 }
@@ -309,9 +322,16 @@ func (w *walk) views(ctx context.Context, c *commit, tables []string) (list []vi
 	if overlapped {
 		states = append(states, c.lsn-1)
 	}
-	exact := false
-	for _, at := range states {
-		v := view{at: at, entries: w.over.differs(at, w.schema.connected(tables))}
+	entries, repaired, exact := make([][]*entry, len(states)), 0, false
+	for i, at := range states {
+		entries[i] = w.differs(at, w.schema.connected(tables))
+		repaired += len(entries[i])
+	}
+	if repaired == 0 {
+		return nil, "", nil
+	}
+	for i, at := range states {
+		v := view{at: at, entries: entries[i]}
 		if v.a, err = w.x.run(ctx, at, nil, c); err != nil {
 			return nil, "", err
 		}
@@ -347,9 +367,6 @@ func (w *walk) overlapped(ctx context.Context, c *commit, tables []string) (bool
 	}
 }
 
-// pinnedAgain is no reason but the sign that a row was pinned: go back.
-const pinnedAgain = "\x00"
-
 // opaque looks at what a commit changed other than by the statements that were
 // repeated: whether it changed a row that is repaired, or refers to one that would
 // not be there.
@@ -371,7 +388,7 @@ func (w *walk) opaque(c *commit, repeated map[rowID]touch) *finding {
 			continue
 		}
 		for _, id := range w.schema.parents(ch.id.table, ch.after) {
-			if v := w.over.get(id, latest); v.tainted() && v.repaired == nil {
+			if v := w.over.get(id, latest); !w.pins[id] && v.tainted() && v.repaired == nil {
 				e := w.over.tables[id.table][id.key]
 				return &finding{why: fmt.Sprintf("its row %s of %s refers to row %s of %s", shown(ch.key), ch.id.table, shown(e.key), id.table),
 					rows: []*entry{e}, at: latest}
@@ -401,9 +418,6 @@ func (w *walk) asOnce(ch change) row {
 
 // followed decides what becomes of a commit that followed.
 func (w *walk) followed(ctx context.Context, c *commit, f *finding) (dbms.LSN, error) {
-	if f.why == pinnedAgain {
-		return f.at, nil
-	}
 	u := w.works[c.work()]
 	if u == nil {
 		u = w.join(c, &work{Link: Link{Why: f.why, Follows: f.from}})
@@ -424,27 +438,24 @@ func (w *walk) followed(ctx context.Context, c *commit, f *finding) (dbms.LSN, e
 		w.pinned = append(w.pinned, conflictOf(c, f.why+", and stays"))
 		return c.lsn - 1, nil
 	}
-	back := c.lsn - 1
 	for _, e := range f.rows {
 		problem := fmt.Sprintf("%s depends on it: %s", name(c), f.why)
-		back = min(back, w.pin(e.id, e.key, e.as(f.at).actual, c.lsn, Conflict{Execution: c.call.Execution, LSN: c.lsn, Problem: problem}))
+		w.pin(e.id, e.key, e.as(f.at).actual, Conflict{Execution: c.call.Execution, LSN: c.lsn, Problem: problem})
 	}
-	return back, nil
+	return c.lsn - 1, nil // once more, without these
 }
 
-// pin lets a row stay as it is, and those that it refers to. It returns where
-// to go back to.
-func (w *walk) pin(id rowID, key []dbms.Value, actual row, at dbms.LSN, why Conflict) dbms.LSN {
+// pin lets a row stay as it is, and those that it refers to.
+func (w *walk) pin(id rowID, key []dbms.Value, actual row, why Conflict) {
+	if w.pins[id] {
+		return
+	}
 	w.pins[id] = true
 	why.Table, why.Key = id.table, shown(key)
 	w.pinned = append(w.pinned, why)
-	back := at - 1
-	e := w.over.tables[id.table][id.key]
-	if e != nil {
-		back = min(back, e.versions[0].lsn-1)
-	}
 	rows := []row{actual}
-	if e != nil {
+	if e := w.over.tables[id.table][id.key]; e != nil {
+		w.again = min(w.again, e.versions[0].lsn-1)
 		for _, v := range e.versions {
 			rows = append(rows, v.actual)
 		}
@@ -455,12 +466,12 @@ func (w *walk) pin(id rowID, key []dbms.Value, actual row, at dbms.LSN, why Conf
 		}
 		for _, parent := range w.schema.parents(id.table, r) {
 			w.keep[parent] = true
-			if p := w.over.tables[parent.table][parent.key]; p != nil { // it may be gone already
-				back = min(back, p.versions[0].lsn-1)
+			if v := w.over.get(parent, latest); v.tainted() && v.repaired == nil {
+				e := w.over.tables[parent.table][parent.key]
+				w.pin(parent, e.key, v.actual, Conflict{Problem: "a row that stays refers to it, so it stays"})
 			}
 		}
 	}
-	return back
 }
 
 // first is the LSN of the first commit of a commit's work.
