@@ -12,6 +12,9 @@ import (
 	"github.com/dbos-go/dbos/dbms"
 )
 
+// baseProcedure is what prov.calls has in the place of the calls that are not known.
+const baseProcedure = "warehouse.base"
+
 // base brings the warehouse to the database's state of now by a snapshot of all
 // tables. If it is new, history begins there; if not, there is a gap: what is not
 // the same as before has changed at some time between.
@@ -65,8 +68,8 @@ func (w *Warehouse) based(ctx context.Context, now Moment) error {
 			return err
 		}
 	}
-	_, err := w.writer.exec(ctx, `INSERT INTO warehouse.commit VALUES ($1, $2, 'warehouse.base', 'system', '', 0, '', $2, $1, NULL, NULL)`,
-		int64(now.LSN), timeValue(now.Time))
+	_, err := w.writer.exec(ctx, `INSERT INTO warehouse.commit VALUES ($1, $2, $3, 'system', '', 0, '', $2, $1, NULL, NULL)`,
+		int64(now.LSN), timeValue(now.Time), baseProcedure)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -117,12 +118,39 @@ func (s *segmentWriter) parts(ctx context.Context) error {
 			return err
 		}
 	}
+	changed, err := s.changed(ctx)
+	if err != nil {
+		return err
+	}
 	for _, t := range s.c.tables {
+		if !changed(t) {
+			continue
+		}
 		if err := s.table(ctx, t); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// changed says of which tables there can be something in the segment.
+func (s *segmentWriter) changed(ctx context.Context) (func(t *table) bool, error) {
+	all := func(*table) bool { return true }
+	if s.base {
+		return all, nil
+	}
+	row, err := s.w.writer.one(ctx, "SELECT count(*) FROM warehouse.commit WHERE procedure = $1 AND lsn > $2 AND lsn <= $3",
+		baseProcedure, int64(s.after.LSN), int64(s.upto.LSN))
+	if err != nil {
+		return nil, err
+	}
+	if n, _ := row[0].(int64); n > 0 {
+		return all, nil
+	}
+	touched, err := touchedTables(ctx, s.w.writer, s.after.LSN, s.upto.LSN)
+	return func(t *table) bool {
+		return touched[t.id] || slices.ContainsFunc(t.defs, func(d *definition) bool { return d.LSN > s.after.LSN && d.LSN <= s.upto.LSN })
+	}, err
 }
 
 // began is a query of the commits that made the versions valid at the end of the segment.
@@ -185,20 +213,18 @@ func (s *segmentWriter) versions(t *table, live, closed string) string {
 
 // file writes the result of a query, if it has rows.
 func (s *segmentWriter) file(ctx context.Context, f segmentFile, text string) error {
-	row, err := s.w.writer.one(ctx, "SELECT count(*) FROM ("+text+")")
-	if err != nil {
-		return err
-	}
-	if f.Rows = row[0].(int64); f.Rows == 0 {
-		return nil
-	}
 	f.Name = f.Part + ".parquet"
 	if f.Table >= 0 {
 		f.Name = fmt.Sprintf("%s-%d.parquet", f.Part, f.Table)
 	}
 	path := filepath.Join(s.path, f.Name)
-	if _, err := s.w.writer.exec(ctx, fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet, COMPRESSION zstd)", text, literal(path))); err != nil {
+	var err error
+	f.Rows, err = s.w.writer.exec(ctx, fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)", text, literal(path)))
+	if err != nil {
 		return err
+	}
+	if f.Rows == 0 {
+		return os.Remove(path)
 	}
 	if f.Bytes, f.SHA256, err = digest(path); err != nil {
 		return archiveError(err, path)

@@ -14,7 +14,7 @@ import (
 // How much is read from the engine before it is put into the store. More makes the store faster, and
 // the memory greater that it takes.
 const (
-	batchChanges = 200_000
+	batchChanges = 100_000
 	batchBytes   = 64 << 20
 )
 
@@ -179,7 +179,7 @@ func weigh(commits []dbms.Commit) (changes int, size int64) {
 		changes += len(commits[i].Changes)
 		for j := range commits[i].Changes {
 			row := commits[i].Changes[j].Row
-			size += 128 + 16*int64(len(row))
+			size += 256 + 32*int64(len(row))
 			for _, v := range row {
 				switch x := v.(type) {
 				case string:
