@@ -10,7 +10,8 @@
 // repaired rows is kept (so an honest "stock = stock - 1" survives). If not, its work
 // followed from the seeds, and the Policy decides.
 //
-// Deciding (walk.go, merge.go, overlay.go: which transactions, which rows) is apart
-// from doing (stage.go: running statements on a scratch copy; apply.go: the one
-// transaction that changes the database).
+// Deciding (walk.go, merge.go, causes.go, overlay.go: which transactions, which rows)
+// is apart from doing (stage.go: running statements on a scratch copy; undo.go: the one
+// transaction that changes the database). The history comes from the warehouse, in terms
+// of today's tables (source.go).
 package undo
