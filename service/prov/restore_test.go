@@ -10,8 +10,12 @@ import (
 	"github.com/dbos-go/dbos/dbms/dbmstest"
 )
 
-// onWorlds runs a test in a world of each engine, and of more of them.
+// onWorlds runs a test in a world of each engine, and, unless it has to be
+// short, of more of them.
 func onWorlds(t *testing.T, test func(t *testing.T, w *world, e dbmstest.Engine), more ...dbmstest.Engine) {
+	if testing.Short() {
+		more = nil
+	}
 	for _, e := range append(dbmstest.Engines(), more...) {
 		name := e.Label
 		if name == "" {
