@@ -108,6 +108,7 @@ func TestHistoryIsSQL(t *testing.T) {
 		expect(t, "both", ask(t, w, 0, `SELECT a.price, b.price FROM "order" a JOIN "order_at"($1) b USING (id)`, int64(first)), "3 2.5")
 		expect(t, "who", ask(t, w, 0, `SELECT c.principal, dbos_op, price, dbos_end_op FROM history."order" h JOIN prov.calls c ON c.lsn = h.dbos_commit
 			WHERE id = 2`), "user:ada insert 1 delete")
+		expect(t, "times", ask(t, w, 0, `SELECT epoch_us(dbos_time(1234567890123456)), dbos_lsn($1)`, int64(first)), fmt.Sprintf("1234567890123456 %d", first))
 		expect(t, "changes", ask(t, w, 0, `SELECT op, key FROM prov.changes WHERE "table" = 'order' ORDER BY change, key`),
 			"insert 1", "insert 2", "update 1", "delete 2")
 	})

@@ -33,7 +33,7 @@ type timing struct {
 func measureAsOf(ctx context.Context, s settings, parent string) (*asOf, error) {
 	dir := filepath.Join(parent, "asof")
 	defer os.RemoveAll(dir)
-	w, err := warehouse.Open(ctx, dir, warehouse.Options{Retention: -1, Memory: s.Memory})
+	w, err := warehouse.Open(ctx, dir, warehouse.Options{Retention: -1, Memory: s.Memory, Threads: s.Threads})
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ func measureEngine(ctx context.Context, s settings, parent string) (*ingest, err
 	if err := fillEngine(ctx, db, s.Compare, min(s.Rows, s.Compare/2)); err != nil {
 		return nil, err
 	}
-	w, err := warehouse.Open(ctx, filepath.Join(dir, "warehouse"), warehouse.Options{Retention: -1, Memory: s.Memory})
+	w, err := warehouse.Open(ctx, filepath.Join(dir, "warehouse"), warehouse.Options{Retention: -1, Memory: s.Memory, Threads: s.Threads})
 	if err != nil {
 		return nil, err
 	}

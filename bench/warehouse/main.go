@@ -30,6 +30,7 @@ type settings struct {
 	Rounds  int    `json:"rounds"`
 	Part    string `json:"part"`
 	Memory  int64  `json:"memory_limit_bytes"`
+	Threads int    `json:"threads"`
 	dir     string
 	json    bool
 }
@@ -42,6 +43,7 @@ func main() {
 	flag.IntVar(&s.Rounds, "rounds", 5, "times that each question is asked; the result is the median")
 	flag.StringVar(&s.Part, "part", "asof,engine,questions", "what to measure")
 	flag.Int64Var(&s.Memory, "memory", 0, "the store's memory limit in bytes; 0 is the default")
+	flag.IntVar(&s.Threads, "threads", 0, "the store's threads; 0 is one for each core")
 	flag.StringVar(&s.dir, "dir", os.TempDir(), "directory for the files")
 	flag.BoolVar(&s.json, "json", false, "print JSON instead of Markdown")
 	flag.Parse()
