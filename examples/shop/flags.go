@@ -22,6 +22,7 @@ const usage = `A small web shop that can be killed at any moment.
   shop -orders FILE.jsonl   work through a file of orders and sum up
   shop -generate N          write a file of N orders to the standard output
   shop story                tell of an attack on the shop, and how it is undone
+  shop replay               work on recorded orders again, and compare; changes nothing
   shop payment              the payment service; the shop starts it by itself
 
 Everything that the shop knows is in tables in its data directory, or in a

@@ -47,6 +47,8 @@ func run(args []string) int {
 		err = servePayments(ctx, args[1:])
 	case len(args) > 0 && args[0] == "story":
 		err = tellStory(ctx, args[1:], os.Stdout)
+	case len(args) > 0 && args[0] == "replay":
+		err = replayOrders(ctx, args[1:], os.Stdout)
 	default:
 		err = runShop(ctx, args)
 	}

@@ -66,6 +66,11 @@ func TestRecordedOrdersAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	replayed(t, status.Location, (*Shop).checkout, nil)
+	var out strings.Builder
+	if err := replayOrders(t.Context(), []string{"-data", status.Location}, &out); err != nil || !strings.HasPrefix(out.String(), "100 orders in ") ||
+		!strings.Contains(out.String(), ": 100 as they were, 0 otherwise") {
+		t.Errorf("%s, %v", &out, err)
+	}
 
 	// A shop that charges a cent more would have ended otherwise, where it sold.
 	dearer := func(s *Shop, ctx dbos.Context, o Order) (Receipt, error) {
