@@ -162,6 +162,22 @@ func TestAfterAnUndo(t *testing.T) {
 	wantRow(t, now, "a/0", 11)
 }
 
+// TestUndoAfterAnotherUndo: an earlier undo wrote rows as they were without its
+// own seeds; what others had done to them cannot be taken out any more, and is named.
+func TestUndoAfterAnotherUndo(t *testing.T) {
+	p := &past{}
+	p.do("base", true, "put a/0 = 100", "put a/1 = 100")
+	p.do("bad", true, "add a/0 = -50")
+	p.do("good", true, "add a/0 = -2", "add a/1 = -2")
+	p.do("", false, "put a/0 = 98").call.Procedure = Procedure
+	w, now := p.undo(t, Cascade, "good")
+	wantRow(t, now, "a/0", 98)
+	wantRow(t, now, "a/1", 100)
+	if c := w.overwritten[rowID{"a", "0"}]; len(w.overwritten) != 1 || c.LSN != 40 || c.Key != "0" || len(w.blind) != 0 {
+		t.Errorf("conflicts %v, blind %v; want the row that the earlier undo wrote", w.overwritten, w.blind)
+	}
+}
+
 // TestChance: what differs each time it is asked for says nothing about the
 // state, and its first value stays.
 func TestChance(t *testing.T) {

@@ -44,6 +44,11 @@ func (u *undoing) report(tx dbms.Tx) (*Plan, error) {
 	for _, lsn := range slices.Sorted(maps.Keys(w.undecided)) {
 		p.Conflicts = append(p.Conflicts, w.undecided[lsn])
 	}
+	written := slices.Collect(maps.Values(w.overwritten))
+	slices.SortFunc(written, func(a, b Conflict) int {
+		return cmp.Or(strings.Compare(a.Table, b.Table), strings.Compare(a.Key, b.Key))
+	})
+	p.Conflicts = append(p.Conflicts, written...)
 	for _, innocent := range w.ran {
 		p.Examined++
 		if innocent {
@@ -113,7 +118,7 @@ func (p *Plan) run(tx dbms.Tx, l *Link) error {
 // warn adds what is no conflict and should be known.
 func (u *undoing) warn(p *Plan) {
 	if n := len(u.walk.blind); n > 0 {
-		p.Warnings = append(p.Warnings, fmt.Sprintf("%d later transactions changed rows and did not record what they read: they stay unless they changed the same rows", n))
+		p.Warnings = append(p.Warnings, fmt.Sprintf("later transactions that changed rows and did not record what they read (%d) stay unless they changed the same rows", n))
 	}
 	for _, name := range slices.Sorted(maps.Keys(u.source.gone)) {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("table %s has been dropped, renamed or given another key since: what was done to it before stays", name))

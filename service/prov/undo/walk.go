@@ -65,14 +65,16 @@ type walk struct {
 	undecided map[dbms.LSN]Conflict
 	ran       map[dbms.LSN]bool // commits that ran again: do they stay?
 	blind     map[dbms.LSN]bool // changed rows, and what they read is not known
-	keyless   map[string]bool   // tables without a primary key that seeds changed
-	probes    int               // left: how many more runs may go into finding causes
+	// overwritten are rows that an earlier undo has written: see repairedBefore.
+	overwritten map[rowID]Conflict
+	keyless     map[string]bool // tables without a primary key that seeds changed
+	probes      int             // left: how many more runs may go into finding causes
 }
 
 func newWalk(policy Policy, t *tape, x executor, s schema, named func(*commit) string) *walk {
 	return &walk{again: latest, policy: policy, tape: t, x: x, schema: s, named: named, works: map[string]*work{},
 		pins: map[rowID]bool{}, keep: map[rowID]bool{}, accepted: map[dbms.LSN]bool{},
-		undecided: map[dbms.LSN]Conflict{}, ran: map[dbms.LSN]bool{}, blind: map[dbms.LSN]bool{}, keyless: map[string]bool{}, probes: maxProbes}
+		undecided: map[dbms.LSN]Conflict{}, ran: map[dbms.LSN]bool{}, blind: map[dbms.LSN]bool{}, keyless: map[string]bool{}, overwritten: map[rowID]Conflict{}, probes: maxProbes}
 }
 
 // advance decides all commits up to an LSN. progress may be nil.
@@ -114,6 +116,11 @@ func (w *walk) rewind(to dbms.LSN) {
 	for lsn := range w.undecided {
 		if lsn > to {
 			delete(w.undecided, lsn)
+		}
+	}
+	for id, c := range w.overwritten {
+		if c.LSN > to {
+			delete(w.overwritten, id)
 		}
 	}
 	for lsn := range w.blind {
@@ -218,7 +225,7 @@ func (w *walk) examine(ctx context.Context, c *commit) (*finding, error) {
 			}
 		}
 	}
-	if len(c.changes) > 0 && !c.recorded {
+	if len(c.changes) > 0 && !c.recorded && !c.repairs() {
 		w.blind[c.lsn] = true
 	}
 	if tables := w.tables(c); w.over.anyDiffers(c.snapshot, tables) || w.over.anyDiffers(latest, tables) {
@@ -377,7 +384,7 @@ func (w *walk) opaque(c *commit, repeated map[rowID]touch) *finding {
 		}
 		v := w.over.get(ch.id, latest)
 		if v != nil && c.repairs() {
-			w.over.set(c.lsn, ch.id, ch.key, ch.after, w.asOnce(ch), v.origin)
+			w.repairedBefore(c, ch, v)
 			continue
 		}
 		if v.tainted() {
@@ -404,16 +411,25 @@ func (c *commit) repairs() bool {
 	return len(c.statements) == 0 && (c.call.Procedure == Procedure || c.call.Procedure == "prov.restore")
 }
 
-// asOnce is what a row would be that a repair has put back: if it is what it
-// once was, then what it would have been at that time.
-func (w *walk) asOnce(ch change) row {
+// repairedBefore notes what a row would be that an earlier undo or restore has
+// written. If it is what it once was, it would be what it would have been at that time. If it is
+// something else, it is as whoever wrote it decided: then what should be taken back
+// of it cannot be told apart, and it stays.
+func (w *walk) repairedBefore(c *commit, ch change, v *version) {
+	repaired, origin := ch.after, v.origin
 	versions := w.over.tables[ch.id.table][ch.id.key].versions
 	for i := len(versions) - 1; i >= 0; i-- {
 		if sameRow(versions[i].actual, ch.after) {
-			return versions[i].repaired
+			repaired = versions[i].repaired
+			break
 		}
 	}
-	return ch.after
+	if v.tainted() && sameRow(repaired, ch.after) && !sameRow(v.repaired, ch.after) {
+		conflict := conflictOf(c, "an earlier "+strings.TrimPrefix(c.call.Procedure, "prov.")+" has written the row since: what is to be taken back of it stays")
+		conflict.Table, conflict.Key = ch.id.table, shown(ch.key)
+		w.overwritten[ch.id] = conflict
+	}
+	w.over.set(c.lsn, ch.id, ch.key, ch.after, repaired, origin)
 }
 
 // followed decides what becomes of a commit that followed.
