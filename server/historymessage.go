@@ -1,6 +1,8 @@
 package server
 
 import (
+	"encoding/json"
+
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/dbos-go/dbos"
@@ -122,9 +124,19 @@ func externalMessage(s prov.ExternalStep) *dbosv1.ExternalStep {
 		Run: text(s.Run), Seq: int32(s.Step), Name: text(s.Name), Output: text(s.Output), At: timestamppb.New(s.At),
 	}
 	if s.Error != "" {
-		m.Failure = &dbosv1.Failure{Message: text(s.Error)}
+		m.Failure = storedFailure(s.Error)
 	}
 	return m
+}
+
+// storedFailure reads a failure as journals keep it, in JSON; what is none is
+// its own message.
+func storedFailure(stored string) *dbosv1.Failure {
+	var f dbos.Failure
+	if err := json.Unmarshal([]byte(stored), &f); err != nil || f.Message == "" {
+		return &dbosv1.Failure{Message: text(stored)}
+	}
+	return failureMessage(&f)
 }
 
 func replayedMessage(r dbos.Replayed) *dbosv1.Replayed {
