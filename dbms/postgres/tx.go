@@ -223,6 +223,7 @@ func (t *tx) attempt(q *dbms.Query, source *source, values []dbms.Value, args []
 	s, err := t.conn.prepare(source.text, declared, q.Name != dbms.SystemName)
 	if err != nil {
 		if declared != nil && typeProblem(err) && !source.inferred.Swap(true) {
+			t.db.sources.put(source) // also a one-off's, so that the next run knows
 			t.redo = true
 		}
 		return nil, result{}, err
