@@ -45,6 +45,8 @@ type commit struct {
 	// outcomes are runs whose outcome or events it read, and started those
 	// that it began.
 	outcomes, started []string
+	// undo is its ID, if it is an undo.
+	undo string
 	// keyless are tables without a primary key that it changed.
 	keyless []string
 }

@@ -27,6 +27,9 @@ func (u *undoing) report(tx dbms.Tx) (*Plan, error) {
 		External: []prov.ExternalStep{}, Unfinished: []prov.RunPlan{},
 	}
 	for _, k := range w.works {
+		if k.earlier {
+			continue
+		}
 		l := k.Link
 		if l.Execution != "" {
 			if err := p.run(tx, &l); err != nil {

@@ -22,8 +22,12 @@ type store interface {
 	Query(ctx context.Context, at dbms.LSN, sql string, args ...any) (*warehouse.Rows, error)
 }
 
-// taskTable is where runs are; its rows say which run began.
-const taskTable = "sched_task"
+const (
+	// taskTable is where runs are; its rows say which run began.
+	taskTable = "sched_task"
+	// undoTable says what was undone by which undo.
+	undoTable = "prov_undo"
+)
 
 // A source is the history that a warehouse has, in terms of today's tables.
 type source struct {
@@ -159,14 +163,18 @@ type gathering struct {
 
 func (g *gathering) add(ctx context.Context, m *mapping, ch *warehouse.Change) error {
 	if !isApplication(ch.Table) {
-		if ch.Table == taskTable && ch.Op == dbms.Insert {
-			columns, err := m.columns(ctx, taskTable, ch.Commit)
-			if i := slices.Index(columns, "id"); err == nil && i >= 0 && i < len(ch.After) {
+		if ch.Op != dbms.Insert || ch.Table != taskTable && ch.Table != undoTable {
+			return nil
+		}
+		columns, err := m.columns(ctx, ch.Table, ch.Commit)
+		if i := slices.Index(columns, "id"); err == nil && i >= 0 && i < len(ch.After) {
+			if ch.Table == undoTable {
+				g.c.undo = text(ch.After[i])
+			} else {
 				g.c.started = append(g.c.started, text(ch.After[i]))
 			}
-			return err
 		}
-		return nil
+		return err
 	}
 	t := m.s.cat.table(ch.Table)
 	switch {

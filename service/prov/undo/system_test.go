@@ -322,6 +322,33 @@ func TestUndoRefuses(t *testing.T) {
 	})
 }
 
+// TestUndoOneAfterTheOther: what was innocent at the first undo can be undone by
+// a second, and what the first took back stays away.
+func TestUndoOneAfterTheOther(t *testing.T) {
+	onSystems(t, shopTables, func(t *testing.T, y *system) {
+		y.must(t, by("base"), sql(`INSERT INTO item VALUES (1, 10, 100), (2, 20, 100)`))
+		y.must(t, by("bad"), sql(`UPDATE item SET stock = stock - 50 WHERE id = 1`), sql(`DELETE FROM item WHERE id = 2`))
+		y.must(t, by("good"), sql(`UPDATE item SET stock = stock - 2 WHERE id = 1`))
+		y.must(t, by("ada"), sql(`UPDATE item SET stock = stock - 1 WHERE id = 1`))
+		undo := func(run string, rows ...string) {
+			t.Helper()
+			p, err := Do(t.Context(), y.prov, y.scratch, Options{Runs: []string{run}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(p.Chain) != 1 || len(p.Conflicts)+len(p.Warnings) > 0 {
+				t.Errorf("%s: chain %v, conflicts %v, warnings %v", run, p.Chain, p.Conflicts, p.Warnings)
+			}
+			wantRows(t, y, []string{"item"}, rows...)
+		}
+		undo("bad", "item[1 10 97]", "item[2 20 100]")
+		y.must(t, by("eve"), sql(`UPDATE item SET stock = stock - 4 WHERE id = 1`))
+		undo("good", "item[1 10 95]", "item[2 20 100]")
+		undo("ada", "item[1 10 96]", "item[2 20 100]")
+		undo("eve", "item[1 10 100]", "item[2 20 100]")
+	})
+}
+
 // TestUndoUnderLoad: what honest workers do while it is planned and done is not
 // lost.
 func TestUndoUnderLoad(t *testing.T) {

@@ -111,7 +111,11 @@ func begin(ctx context.Context, s *prov.Service, scratch Scratch, o *Options) (*
 	if err != nil {
 		return nil, err
 	}
-	u := &undoing{s: s, o: o, w: w, start: sd.first - 1}
+	before, start, err := findEarlier(ctx, s, w, sd.first-1)
+	if err != nil {
+		return nil, err
+	}
+	u := &undoing{s: s, o: o, w: w, start: start}
 	err = s.DB().View(ctx, func(tx dbms.Tx) error {
 		cat, err := readCatalog(tx, s.DB())
 		if err == nil {
@@ -126,7 +130,7 @@ func begin(ctx context.Context, s *prov.Service, scratch Scratch, o *Options) (*
 	t := newTape(u.source, u.start)
 	u.copier = &copier{s: s, scratch: scratch, source: u.source, tape: t, progress: o.Progress}
 	u.walk = newWalk(o.Policy, t, &stages{open: u.copier.open}, u.source.cat, sd.named)
-	u.walk.pos = u.start
+	u.walk.pos, u.walk.before = u.start, before
 	return u, nil
 }
 
@@ -261,12 +265,12 @@ func (u *undoing) apply(tx dbms.Tx) error {
 			}
 		}
 	}
-	u.plan.ID = fmt.Sprintf("undo-%d", tx.LSN())
+	u.plan.ID = fmt.Sprintf(undoID, tx.LSN())
 	for _, l := range u.plan.Chain {
 		if !l.Undone {
 			continue
 		}
-		text, err := json.Marshal(l)
+		text, err := json.Marshal(record{l, u.o.Policy})
 		if err != nil {
 			return err
 		}

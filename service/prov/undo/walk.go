@@ -33,7 +33,8 @@ type schema interface {
 // A work is an execution, or a transaction outside of one, that matters.
 type work struct {
 	Link
-	from dbms.LSN // its commits after this one are taken back, if Undone
+	from    dbms.LSN // its commits after this one are taken back, if Undone
+	earlier bool     // it was undone before
 }
 
 // A walk goes through the history after the seeds' beginning, commit by
@@ -48,6 +49,8 @@ type walk struct {
 	schema schema
 	// named says why a commit is a seed, or "".
 	named func(c *commit) string
+	// before is what was undone before; nil if nothing was.
+	before *earlier
 
 	pos dbms.LSN // all commits up to here are decided
 	// again is where to decide once more from, because a row was pinned since, or
@@ -137,6 +140,8 @@ func (w *walk) step(ctx context.Context, c *commit) (dbms.LSN, error) {
 	if u == nil || !u.Undone {
 		if why := w.named(c); why != "" {
 			u = w.join(c, &work{Link: Link{Seed: true, Why: why}, from: c.lsn - 1})
+		} else if first, ok := w.before.work(c.work()); ok && c.lsn >= first {
+			u = w.join(c, &work{Link: Link{Seed: true, Why: "it was undone before"}, from: first - 1, earlier: true})
 		}
 	}
 	if u != nil && u.Undone && c.lsn > u.from {
@@ -171,7 +176,7 @@ func (w *walk) takeBack(c *commit, u *work) {
 	}
 	for _, run := range c.started {
 		if started := w.works[run]; started == nil || !started.Undone {
-			w.works[run] = &work{Link: Link{Execution: run, LSN: c.lsn, At: c.at, Seed: u.Seed, Undone: true, Follows: c.work(), Why: "it was started by " + name(c)}}
+			w.works[run] = &work{earlier: u.earlier, Link: Link{Execution: run, LSN: c.lsn, At: c.at, Seed: u.Seed, Undone: true, Follows: c.work(), Why: "it was started by " + name(c)}}
 		}
 	}
 	for _, ch := range c.changes {
@@ -416,6 +421,10 @@ func (c *commit) repairs() bool {
 // something else, it is as whoever wrote it decided: then what should be taken back
 // of it cannot be told apart, and it stays.
 func (w *walk) repairedBefore(c *commit, ch change, v *version) {
+	if w.before != nil && w.before.undos[c.undo] {
+		w.over.set(c.lsn, ch.id, ch.key, ch.after, v.repaired, v.origin)
+		return
+	}
 	repaired, origin := ch.after, v.origin
 	versions := w.over.tables[ch.id.table][ch.id.key].versions
 	for i := len(versions) - 1; i >= 0; i-- {
