@@ -46,10 +46,12 @@ func (m *Machine) Forward(ctx context.Context, lsn dbms.LSN, changes []warehouse
 	given := differences(changes)
 	err = m.alone(ctx, func(tx dbms.Tx) error {
 		r.begin(m.at.LSN)
-		now, err := m.db.Tables(tx)
-		if err != nil {
-			return err
+		if m.now == nil {
+			if m.now, err = m.db.Tables(tx); err != nil {
+				return err
+			}
 		}
+		now := m.now
 		q := &quietude{tx: tx, dialect: r.dialect}
 		for _, t := range m.tables {
 			list := given[t.Name]

@@ -20,6 +20,7 @@ type Machine struct {
 	db     dbms.DB
 	at     Moment
 	tables []warehouse.Table // as of at
+	now    []dbms.Change     // as the copy has them; nil if nobody has looked
 }
 
 // NewMachine makes a copy of the source in scratch, a database of the same engine with the services' tables, without rows,
@@ -98,6 +99,7 @@ func (m *Machine) clear(tx dbms.Tx) error {
 // the last Seek is overwritten only where rows differ between the moments: roll it back. After an error the
 // machine is where it was.
 func (m *Machine) Seek(ctx context.Context, lsn dbms.LSN) error {
+	m.now = nil
 	to := Moment{LSN: lsn} // its time is nobody's concern
 	if lsn == m.at.LSN {
 		return nil
