@@ -210,7 +210,8 @@ func (s *story) customer(ctx context.Context, i int) {
 			s.problem = err
 		}
 		s.mu.Unlock()
-		if wait(ctx, time.Duration(5+random.IntN(10))*time.Millisecond) != nil {
+		// As many orders in a short story as in a long one.
+		if wait(ctx, time.Duration((0.5+random.Float64())*float64(s.lasts)/300)) != nil {
 			return
 		}
 	}
