@@ -31,7 +31,6 @@ type Rows struct {
 	columns []Column
 	raw     []driver.Value
 	values  []any
-	read    int
 	err     error
 }
 

@@ -164,12 +164,11 @@ func (s *segmentWriter) began() string {
 }
 
 func (s *segmentWriter) table(ctx context.Context, t *table) error {
-	label := t.defs[0].Name
-	if d := t.named(s.upto.LSN); d != nil {
-		label = d.Name
-	} else {
+	named := t.named(s.upto.LSN)
+	if named == nil {
 		return nil // made later
 	}
+	label := named.Name
 	refilled := false
 	for _, d := range t.defs {
 		refilled = refilled || d.Refilled && d.LSN > s.after.LSN && d.LSN <= s.upto.LSN
