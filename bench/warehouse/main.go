@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/pprof"
 	"strings"
 	"time"
 
@@ -31,6 +32,7 @@ type settings struct {
 	Part    string `json:"part"`
 	Memory  int64  `json:"memory_limit_bytes"`
 	Threads int    `json:"threads"`
+	profile string
 	dir     string
 	json    bool
 }
@@ -44,6 +46,7 @@ func main() {
 	flag.StringVar(&s.Part, "part", "asof,engine,questions", "what to measure")
 	flag.Int64Var(&s.Memory, "memory", 0, "the store's memory limit in bytes; 0 is the default")
 	flag.IntVar(&s.Threads, "threads", 0, "the store's threads; 0 is one for each core")
+	flag.StringVar(&s.profile, "cpuprofile", "", "write a profile of the processor's time to this file")
 	flag.StringVar(&s.dir, "dir", os.TempDir(), "directory for the files")
 	flag.BoolVar(&s.json, "json", false, "print JSON instead of Markdown")
 	flag.Parse()
@@ -78,6 +81,17 @@ func run(ctx context.Context, s settings, w io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if s.profile != "" {
+		f, err := os.Create(s.profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
 	r := report{Machine: measure.Inspect(dir), Settings: s}
 	for part := range strings.SplitSeq(s.Part, ",") {
 		switch part {
