@@ -13,7 +13,7 @@ var (
 )
 
 func definePair(table string) dbms.Change {
-	return dbms.Change{Table: table, Op: dbms.Define, Columns: pairColumns, KeyColumns: pairKey, Schema: "CREATE TABLE " + table}
+	return dbms.Change{Table: table, Op: dbms.Define, Columns: pairColumns, Types: []string{"INTEGER", "TEXT"}, KeyColumns: pairKey, Schema: "CREATE TABLE " + table}
 }
 
 func changePair(op dbms.Op, id int64, row ...dbms.Value) dbms.Change {
@@ -70,8 +70,13 @@ func TestReplicaRefuses(t *testing.T) {
 		{"definition without text", with(definePair("u"), func(c *dbms.Change) { c.Schema = "" }), "malformed"},
 		{"rename from nowhere", with(definePair("u"), func(c *dbms.Change) { c.Renamed = "x" }), "not there"},
 		{"rename onto a table", with(definePair("t"), func(c *dbms.Change) { c.Renamed = "t" }), "not there"},
-		{"two columns at once", with(definePair("t"), func(c *dbms.Change) { c.Columns = []string{"id", "v", "w", "x"} }), "in one step"},
-		{"column in the middle", with(definePair("t"), func(c *dbms.Change) { c.Columns = []string{"id", "w", "v"} }), "in one step"},
+		{"definition without types", with(definePair("u"), func(c *dbms.Change) { c.Types = nil }), "malformed"},
+		{"column with another default", with(definePair("t"), func(c *dbms.Change) {
+			c.Columns, c.Schema = []string{"id", "v", "w"}, "CREATE TABLE t (id, v, w INTEGER DEFAULT 42)"
+			c.Types, c.Defaults = make([]string, 3), []dbms.Value{nil, nil, int64(41)}
+		}), "the definition says"},
+		{"two columns at once", with(definePair("t"), func(c *dbms.Change) { c.Columns, c.Types = []string{"id", "v", "w", "x"}, make([]string, 4) }), "in one step"},
+		{"column in the middle", with(definePair("t"), func(c *dbms.Change) { c.Columns, c.Types = []string{"id", "w", "v"}, make([]string, 3) }), "in one step"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := begun(t)
@@ -97,9 +102,10 @@ func TestReplicaShapes(t *testing.T) {
 	r := begun(t)
 	wider := with(definePair("t"), func(c *dbms.Change) {
 		c.Columns, c.Schema = []string{"id", "v", "w"}, "CREATE TABLE t (id, v, w INTEGER DEFAULT 42)"
+		c.Types, c.Defaults = []string{"INTEGER", "TEXT", "INTEGER"}, []dbms.Value{nil, nil, int64(42)}
 	})
 	renamed := with(wider, func(c *dbms.Change) { c.Columns = []string{"id", "x", "w"} })
-	narrower := with(wider, func(c *dbms.Change) { c.Columns = []string{"id", "w"} })
+	narrower := with(wider, func(c *dbms.Change) { c.Columns, c.Types = []string{"id", "w"}, []string{"INTEGER", "INTEGER"} })
 	moved := with(narrower, func(c *dbms.Change) { c.Table, c.Renamed = "u", "t" })
 	if err := r.apply(numbered(r, wider, renamed, narrower, moved)); err != nil {
 		t.Fatal(err)

@@ -141,7 +141,7 @@ func (u *update) commit(l *lease, t *tx) bool {
 	lsn, err := u.send(l, t, nonce)
 	if err == nil {
 		u.lsn = dbms.LSN(lsn)
-		l.release()
+		t.guard.giveBack(l)
 		u.committed(t)
 		return true
 	}
@@ -151,7 +151,7 @@ func (u *update) commit(l *lease, t *tx) bool {
 		return u.settle(t, name, nonce, before)
 	}
 	t.rollback()
-	l.release()
+	t.guard.giveBack(l)
 	if conflicts(err) {
 		return u.conflicted(err)
 	}

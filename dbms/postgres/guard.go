@@ -19,6 +19,7 @@ type guard struct {
 	mu    sync.Mutex
 	busy  bool // a statement runs
 	fired bool // the context has ended
+	sent  bool // the server is asked to cancel
 	idle  func()
 }
 
@@ -51,6 +52,21 @@ func (g *guard) leave() bool {
 	return g.fired
 }
 
+// giveBack ends the lease of the connection, on which nothing runs any more. If
+// the server was asked to cancel, the request may come late and hit whoever has
+// the connection then: so nobody gets it.
+func (g *guard) giveBack(l *lease) {
+	g.stop()
+	g.mu.Lock()
+	sent := g.sent
+	g.mu.Unlock()
+	if sent {
+		l.discard()
+		return
+	}
+	l.release()
+}
+
 // whenIdle calls fn when nobody uses the connection any more: at once, or at
 // the end of the statement that runs. The context has ended, so that no other
 // begins, and fire sees to it that this one ends.
@@ -70,6 +86,7 @@ func (g *guard) fire() {
 	g.mu.Lock()
 	g.fired = true
 	busy := g.busy
+	g.sent = g.sent || busy
 	g.mu.Unlock()
 	if !busy {
 		return

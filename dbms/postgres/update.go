@@ -202,27 +202,27 @@ func (u *update) judge(l *lease, t *tx, o ending) bool {
 		return u.unconnected(t.lost)
 	case t.conflict != nil:
 		t.rollback()
-		l.release()
+		t.guard.giveBack(l)
 		return u.conflicted(t.conflict)
 	case t.redo, t.unanchor:
 		u.mode.anchored = u.mode.anchored || t.unanchor
 		t.rollback()
-		l.release()
+		t.guard.giveBack(l)
 		return false
 	case t.failure != nil && (o.err == nil || t.after) && o.panic == nil && !o.exit:
 		u.mode.savepoints = true
 		t.rollback()
-		l.release()
+		t.guard.giveBack(l)
 		return false
 	case o.panic != nil || o.exit || o.err != nil:
 		t.rollback()
-		l.release()
+		t.guard.giveBack(l)
 		u.panic, u.exit = o.panic, o.exit
 		return u.end(o.err)
 	}
 	if err := dbms.CheckNote(t.note); err != nil {
 		t.rollback()
-		l.release()
+		t.guard.giveBack(l)
 		return u.end(err)
 	}
 	if !u.finished {

@@ -58,7 +58,7 @@ func (v *view) attempt() (done bool) {
 		// The function panics, exits its goroutine, or wants its LSN.
 		t.end()
 		t.rollback()
-		l.release()
+		t.guard.giveBack(l)
 		if t.unanchor {
 			recover()
 			v.mode.anchored = true
@@ -82,7 +82,7 @@ func (v *view) judge(l *lease, t *tx, err error) bool {
 		return v.unconnected(t.lost)
 	}
 	t.rollback()
-	l.release()
+	t.guard.giveBack(l)
 	switch {
 	case t.conflict != nil:
 		return v.conflicted(t.conflict)

@@ -13,7 +13,7 @@ import (
 func TestStory(t *testing.T) {
 	for _, engine := range []string{"embedded", "postgres"} {
 		t.Run(engine, func(t *testing.T) {
-			args := []string{"-for", "1s", "-data", t.TempDir()}
+			args := []string{"-for", "1s", "-customers", "2", "-data", t.TempDir()}
 			if engine == "postgres" {
 				args = append(args, "-db", pgtest.Need(t).URL(pgtest.Schema(t)))
 			}
