@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"sync"
 	"testing"
 
 	"github.com/dbos-go/dbos/abi"
@@ -53,16 +54,16 @@ func examineNotes(t *testing.T, e Engine) {
 // examineSnapshots: a commit says what its transaction had seen.
 func examineSnapshots(t *testing.T, d *database) {
 	begun, finish := make(chan struct{}), make(chan struct{})
+	var first sync.Once // it may run again
 	seen := make(chan int64, 1)
 	go func() {
 		_, err := d.Update(context.Background(), abi.Call{Procedure: "slow"}, func(tx dbms.Tx) error {
 			n, err := integer(tx, "SELECT count(*) FROM t")
 			tx.Record([]byte{1})
-			if begun != nil {
+			first.Do(func() {
 				close(begun)
-				begun = nil
 				<-finish
-			}
+			})
 			seen <- n
 			return err
 		})
