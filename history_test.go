@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"testing"
 
@@ -17,8 +18,12 @@ import (
 // openPast is open, with a warehouse in a directory of the test's own.
 func openPast(t *testing.T, dir string, opts ...dbos.Option) *dbos.System {
 	t.Helper()
-	if !warehouse.Supported {
-		t.Skip("this build has no column store")
+	switch {
+	case warehouse.Supported:
+	case os.Getenv("DBOS_TEST_REQUIRE") != "":
+		t.Fatal("this build has no column store; build with cgo and gcc")
+	default:
+		t.Skip("this build has no column store; build with cgo and gcc")
 	}
 	return open(t, dir, append([]dbos.Option{dbos.Warehouse(t.TempDir())}, opts...)...)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/big"
+	"os"
 	"path/filepath"
 	"reflect"
 	"testing"
@@ -22,6 +23,9 @@ func needWarehouse(t *testing.T, n *node) {
 	st, err := n.HistoryStatus(within(t), false)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !st.Available && os.Getenv("DBOS_TEST_REQUIRE") != "" {
+		t.Fatal(st.Unavailable.GetMessage())
 	}
 	if !st.Available {
 		t.Skip(st.Unavailable.GetMessage())

@@ -14,9 +14,7 @@ import (
 // TestInterruptedRestore presses Ctrl-C at many moments of a restore: it is
 // done whole or not at all, and what is said about it is true.
 func TestInterruptedRestore(t *testing.T) {
-	if ok, err := hasWarehouse(); err != nil || !ok {
-		t.Skip("this build has no column store", err)
-	}
+	needWarehouse(t)
 	p := newPlace(t)
 	defer p.shop()()
 	p.dbos("sql", "--write", "with recursive c(i) as (select 1 union all select i + 1 from c limit 20000) insert into stock select 'item ' || i, 0 from c")

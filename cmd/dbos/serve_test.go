@@ -217,6 +217,8 @@ func needWarehouse(t *testing.T) {
 	switch there, err := hasWarehouse(); {
 	case err != nil:
 		t.Fatal(err)
+	case !there && os.Getenv("DBOS_TEST_REQUIRE") != "":
+		t.Fatal("this build has no column store; build with cgo and gcc")
 	case !there:
 		t.Skip("this build has no column store; build with cgo and gcc")
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -35,8 +36,12 @@ type system struct {
 
 // onSystems runs a test on a new system of each engine.
 func onSystems(t *testing.T, ddl []string, test func(t *testing.T, y *system)) {
-	if !warehouse.Supported {
-		t.Skip("this build has no column store")
+	switch {
+	case warehouse.Supported:
+	case os.Getenv("DBOS_TEST_REQUIRE") != "":
+		t.Fatal("this build has no column store; build with cgo and gcc")
+	default:
+		t.Skip("this build has no column store; build with cgo and gcc")
 	}
 	for _, e := range dbmstest.Engines() {
 		t.Run(e.Name, func(t *testing.T) {
